@@ -4,6 +4,7 @@ use countersign_e2e::{Browser, Mailbox, Response, TestServer};
 use serde_json::{Value, json};
 
 const PASSPHRASE: &str = "tin kettle 14";
+const IS_CHANGING: &str = "The e-mail address of your account is changing";
 
 fn world(verification: &str) -> (TestServer, Mailbox) {
     let mailbox = Mailbox::new();
@@ -41,6 +42,53 @@ fn who_registered_with_somebody_elses_address_has_nothing_when_they_confirm_it()
             thief.get("/accounts/profile").expect_problem(401, "session_revoked");
         }
     }
+}
+
+#[test]
+fn who_waited_has_no_factor_and_no_way_back_either() {
+    let mailbox = Mailbox::new();
+    let world = TestServer::builder()
+        .set("mail_url", &mailbox.url())
+        .set("registration", "open")
+        .virtual_time()
+        .start();
+    let mut thief = registered(&world, "alice", "alice@example.com");
+    let token = mailbox.wait_for("alice@example.com", 1).token();
+    world.enrol(&mut thief);
+    // An address of their own, and none again: the row is as it was when the link was made.
+    let body = json!({"email": "thief@example.net", "password": PASSPHRASE});
+    let request = thief.request("POST", "/accounts/email/change").json(&body);
+    thief.send(&request).expect(202);
+    let body = json!({"token": mailbox.wait_for("thief@example.net", 1).token()});
+    let request = thief.bare("POST", "/accounts/email/change/confirm").json(&body);
+    thief.send(&request).expect(204);
+    let request = thief.request("PATCH", "/accounts/profile").json(&json!({"email": ""}));
+    thief.send(&request).expect(200);
+    let undo = mailbox.wait_with("thief@example.net", IS_CHANGING).token();
+    verify(&world, &json!({"token": token})).expect(204);
+    let undo = json!({"token": undo});
+    let undone = world.request("POST", "/accounts/undo").json(&undo).send();
+    undone.expect_problem(400, "link_invalid");
+    let body = json!({"email": "alice@example.com"});
+    world.request("POST", "/accounts/password/reset").json(&body).send().expect(202);
+    let token = mailbox.wait_with("alice@example.com", "Choose a new password").token();
+    let body = json!({"token": token, "new_password": "copper lantern 27"});
+    world.request("POST", "/accounts/password/reset/confirm").json(&body).send().expect(204);
+    // Nobody is asked for a factor.
+    let owner = world.browser().login_with("alice", "copper lantern 27").expect(200).json();
+    assert_eq!(owner["user"]["email"], "alice@example.com");
+}
+
+#[test]
+fn guesses_at_the_password_of_a_registration_are_counted() {
+    let (world, mailbox) = world("required");
+    registered(&world, "alice", "alice@example.com");
+    let token = mailbox.wait_for("alice@example.com", 1).token();
+    let guess = || verify(&world, &json!({"token": token, "password": "another passphrase"}));
+    for _ in 0..5 {
+        guess().expect_problem(400, "validation_error");
+    }
+    guess().expect_problem(429, "throttled");
 }
 
 #[test]

@@ -65,6 +65,32 @@ fn whoever_took_the_address_and_the_password_too_is_out_and_the_owner_has_both_a
 }
 
 #[test]
+fn a_factor_of_the_thief_goes_and_one_that_the_owner_has_had_for_longer_stays() {
+    for had_own in [false, true] {
+        let mailbox = Mailbox::new();
+        let world = TestServer::builder().set("mail_url", &mailbox.url()).virtual_time().start();
+        world.user("alice");
+        world.sql("UPDATE users SET email_verified = 1");
+        let mut thief = world.logged_in("alice");
+        if had_own {
+            world.enrol(&mut thief);
+            world.sql("UPDATE factors SET confirmed_at = confirmed_at - 8 * 24 * 3600 * 1000000");
+        }
+        world.enrol(&mut thief);
+        change(&mut thief, &mailbox, "thief@example.net");
+        undo(&world, &mailbox.wait_with(OLD, TO_OLD).token()).expect(204);
+        reset(&world, &mailbox);
+        let login = world.browser().login_with("alice", NEW);
+        match had_own {
+            true => drop(login.expect_problem(401, "second_factor_required")),
+            false => drop(login.expect(200)),
+        }
+        let left = world.sql("SELECT count(*) FROM factors");
+        assert_eq!(left.trim(), if had_own { "1" } else { "0" });
+    }
+}
+
+#[test]
 fn a_second_change_and_its_undo_do_not_keep_the_owner_out() {
     let (world, mailbox) = world("optional");
     let mut thief = world.logged_in("alice");

@@ -8,12 +8,13 @@ use jiff::Timestamp;
 use crate::password::EncodedPassword;
 use crate::session::RevokedReason;
 use crate::store::{
-    Act, DeletionAsked, MailBounds, NewMail, NewToken, Register, SelfDeletion, Store, StoreError,
-    WaitingRegistration,
+    Act, DeletionAsked, Leftovers, MailBounds, NewMail, NewToken, Register, SelfDeletion, Store,
+    StoreError, WaitingRegistration,
 };
 use crate::token::Fingerprint;
 use crate::user::{
-    AnyRegisters, AnyUsers, CachedUser, FoundUser, NewUser, Registers, UserId, Users, fold_address,
+    AnyRegisters, AnyUsers, CachedUser, Email, FoundUser, NewUser, Registers, UserId, Users,
+    fold_address,
 };
 
 /// A table of the app's own.
@@ -180,11 +181,7 @@ impl OwnTable {
                 Ok(is_set)
             }
             Act::VerifyEmail { to, password } => {
-                let is_other = to
-                    .as_ref()
-                    .is_some_and(|to| fold_address(to.as_str()) != fold_address(address));
-                let is_first = is_other || !account.email_verified();
-                if is_first
+                if row.is_first_proof(to.as_ref())
                     && let Some(password) = password
                     && !self.replace_password(store, row, password, now).await?
                 {
@@ -274,6 +271,23 @@ impl FoundUser<CachedUser> {
     /// The row as a token is made for it.
     pub(crate) fn fingerprint(&self) -> Fingerprint {
         fingerprint(&*self.user, &self.password)
+    }
+
+    /// What goes in our store with what a token brings about in the app's table.
+    pub(crate) fn leftovers(&self, act: &Act) -> Leftovers {
+        match act {
+            Act::VerifyEmail { to, password: Some(_) } if self.is_first_proof(to.as_ref()) => {
+                Leftovers::FactorsAndTokens
+            }
+            Act::Undo { .. } => Leftovers::RecentFactors,
+            _ => Leftovers::Stay,
+        }
+    }
+
+    /// Whether nobody has proved this address for the user before.
+    fn is_first_proof(&self, to: Option<&Email>) -> bool {
+        let own = fold_address(self.user.email());
+        !self.user.email_verified() || to.is_some_and(|to| fold_address(to.as_str()) != own)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::http::request::Text;
 use crate::password::{EncodedPassword, Lane, Password};
 use crate::throttle::AccountKey;
 use crate::token::device::DeviceId;
-use crate::user::fold_address;
+use crate::user::{UserId, fold_address};
 
 /// The password as it was checked.
 pub(crate) struct OwnPassword {
@@ -35,10 +35,40 @@ impl OwnPassword {
         let tokens = device_token.into_iter().map(|Text(token)| token);
         let tokens = tokens.chain(&peer.device_tokens).map(String::as_str);
         let device = stored.as_ref().and_then(|stored| known_device(auth, tokens, user, stored));
-        let counted = AccountKey::Named { user, by: &fold_address(who.user().username()) };
+        let name = who.user().username();
+        let guess = Guess { user, name, stored: stored.as_ref(), device, lane: Lane::Known };
+        if !guess.is_right(auth, peer, password).await? {
+            let said = "This is not your password.";
+            return Err(Problem::new(Code::ValidationError).field(field, said));
+        }
+        let encoded = stored.ok_or_else(|| Problem::new(Code::UserInactive))?;
+        Ok(Self { encoded, device })
+    }
+}
+
+/// A guess at a user's password, counted as one at the login is.
+struct Guess<'a> {
+    user: UserId,
+    name: &'a str,
+    /// What the row has, if there is one.
+    stored: Option<&'a EncodedPassword>,
+    device: Option<DeviceId>,
+    lane: Lane,
+}
+
+impl Guess<'_> {
+    /// # Errors
+    /// `throttled` before the password is looked at, `unavailable`.
+    async fn is_right(
+        self,
+        auth: &Auth,
+        peer: &Peer,
+        password: &Password,
+    ) -> Result<bool, Problem> {
+        let counted = AccountKey::Named { user: self.user, by: &fold_address(self.name) };
         let attempt = auth
             .attempts()
-            .begin(&**auth.store(), counted, device, peer.ip, auth.now())
+            .begin(&**auth.store(), counted, self.device, peer.ip, auth.now())
             .await
             .map_err(|refused| match refused {
                 AttemptRefused::Wait(wait) => {
@@ -46,20 +76,36 @@ impl OwnPassword {
                 }
                 AttemptRefused::Store(error) => error.into(),
             })?;
-        let verified = auth.passwords().verify_in(Lane::Known, stored.as_ref(), password).await;
-        let verdict = match verified {
+        let verdict = match auth.passwords().verify_in(self.lane, self.stored, password).await {
             Ok(verdict) => verdict,
             Err(error) => {
                 auth.attempts().cancelled(&**auth.store(), attempt).await;
                 return Err(error.into());
             }
         };
-        if !verdict.matches {
-            let said = "This is not your password.";
-            return Err(Problem::new(Code::ValidationError).field(field, said));
+        if verdict.matches {
+            auth.attempts().succeeded(&**auth.store(), attempt).await?;
         }
-        auth.attempts().succeeded(&**auth.store(), attempt).await?;
-        let encoded = stored.ok_or_else(|| Problem::new(Code::UserInactive))?;
-        Ok(Self { encoded, device })
+        Ok(verdict.matches)
+    }
+}
+
+impl Auth {
+    /// Whether this is the password of a user who is not logged in, and has shown a mail's link.
+    pub(crate) async fn is_password_of(
+        &self,
+        user: UserId,
+        client: &Peer,
+        password: &Password,
+    ) -> Result<bool, Problem> {
+        let found = self.users().candidate(user).await?;
+        let guess = Guess {
+            user,
+            name: found.as_ref().map_or("", |found| found.user.account().username()),
+            stored: found.as_ref().map(|found| &found.password),
+            device: None,
+            lane: Lane::Guesses,
+        };
+        guess.is_right(self, client, password).await
     }
 }

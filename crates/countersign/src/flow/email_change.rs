@@ -18,7 +18,7 @@ use crate::http::fields::body;
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
 use crate::http::request::{Filled, Text, request};
-use crate::password::{EncodedPassword, Lane, Password};
+use crate::password::Password;
 use crate::store::{Act, MailBounds, NewMail, TokenPayload};
 use crate::token::Purpose;
 use crate::user::{Email, FoundUser};
@@ -191,8 +191,10 @@ impl Auth {
         let to = Email::parse(to).map_err(|_| proof::link_invalid())?;
         // Whoever has the mailbox may have been asked by somebody else to confirm it for them.
         if !good.is_of_browser(self, headers) {
-            let stored = self.users().password_of(user).await?;
-            self.check_owner(stored.as_ref(), password).await?;
+            let given = password.ok_or_else(|| refused("This field is required."))?;
+            if !self.is_password_of(user, client, given).await? {
+                return Err(refused("This is not the password."));
+            }
         }
         let act = Act::ChangeEmail { to };
         good.spend(self, act, Vec::new()).await?;
@@ -200,17 +202,10 @@ impl Auth {
         tracing::info!(%user, ip = %client.ip, "an address was changed");
         Ok(())
     }
+}
 
-    async fn check_owner(
-        &self,
-        stored: Option<&EncodedPassword>,
-        given: Option<&Password>,
-    ) -> Result<(), Problem> {
-        let refused = |said: &str| Problem::new(Code::ValidationError).field("password", said);
-        let given = given.ok_or_else(|| refused("This field is required."))?;
-        let verdict = self.passwords().verify_in(Lane::Guesses, stored, given).await?;
-        if verdict.matches { Ok(()) } else { Err(refused("This is not the password.")) }
-    }
+fn refused(said: &str) -> Problem {
+    Problem::new(Code::ValidationError).field("password", said)
 }
 
 const SENT: &str = "If the address is free, a mail with a link is on its way to it. Until it is \

@@ -13,7 +13,7 @@ use crate::http::answer::{Accepted, AcceptedBody, Either, NoContent};
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
 use crate::http::request::{Filled, Text, request};
-use crate::password::{EncodedPassword, Lane, Password};
+use crate::password::{EncodedPassword, Password};
 use crate::session::Transport;
 use crate::sign_in::Proof;
 use crate::store::{Act, StoredToken, TokenPayload};
@@ -140,9 +140,7 @@ impl Auth {
         let user = good.token.user.ok_or_else(proof::link_invalid)?;
         let registered_here = browser.is_some() && browser == good.token.payload.browser.as_deref();
         if let Some(given) = password.filter(|_| !registered_here) {
-            let stored = self.users().password_of(user).await?;
-            let verdict = self.passwords().verify_in(Lane::Guesses, stored.as_ref(), given).await?;
-            if !verdict.matches {
+            if !self.is_password_of(user, client, given).await? {
                 let said = "This is not the password of the registration.";
                 return Err(Problem::new(Code::ValidationError).field("password", said));
             }

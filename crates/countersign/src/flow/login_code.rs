@@ -20,6 +20,7 @@ use crate::http::peer::Peer;
 use crate::http::problem::Problem;
 use crate::http::request::{Filled, Text, request};
 use crate::http::sender::Sender;
+use crate::own_table::OwnTable;
 use crate::password::EncodedPassword;
 use crate::session::{DeviceName, Transport};
 use crate::sign_in::Proof;
@@ -229,7 +230,9 @@ async fn use_up(
     let found = auth.users().candidate(user).await?;
     let found = found.filter(|found| found.user.account().is_active());
     let found = found.ok_or_else(proof::link_invalid)?;
-    let act = if auth.settings().accounts.email_verification == EmailVerification::None {
+    let keeps_proofs = auth.users().own_table().is_none_or(OwnTable::keeps_accounts);
+    let verification = auth.settings().accounts.email_verification;
+    let act = if verification == EmailVerification::None || !keeps_proofs {
         // Addresses are believed.
         Act::ProveAddress
     } else {

@@ -368,7 +368,32 @@ pub enum Act {
     Elsewhere {
         /// The row as it is.
         row: Fingerprint,
+        /// What goes here with what is done there.
+        leftovers: Leftovers,
     },
+}
+
+/// What somebody may have left in an account beside its password and its sessions, who was in it
+/// and is put out by a token.
+///
+/// ```
+/// use countersign::store::Leftovers;
+///
+/// assert_eq!(Leftovers::default(), Leftovers::Stay);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Leftovers {
+    /// Nobody is put out: nothing goes.
+    #[default]
+    Stay,
+    /// An address is given back: what was enrolled since the token was made goes, and what was
+    /// enrolled before it was made, as far back as it is good for; with the last factor the
+    /// recovery codes. What is older is the owner's.
+    RecentFactors,
+    /// An account is taken over by whoever has proved its address first: every factor goes, with
+    /// the recovery codes, and every other token, those that undo a change of the address too.
+    FactorsAndTokens,
 }
 
 impl Act {

@@ -13,7 +13,7 @@ use crate::factor::FactorId;
 use crate::password::EncodedPassword;
 use crate::session::{NewSession, RevokedReason, SessionId};
 use crate::sign_in::{FACTOR_TRIES, FACTORS_AT_MOST, FactorKind, Factors, Methods, Scope};
-use crate::store::admin::{Actor, AdminError, AdminStore, AuditKind, AuditSearch, Who};
+use crate::store::admin::{Actor, AdminError, AdminStore, AuditKind, AuditSearch, UserAct, Who};
 use crate::store::{
     Begin, Begun, CodesSet, ConfirmFactor, Confirmed, FactorProof, FactorUse, NewFactor, NewMail,
     NewRecoveryCode, RemoveFactor, Removed, SetRecoveryCodes, StepUp, SteppedUp, UserFactors,
@@ -302,6 +302,32 @@ pub async fn an_operator_removes_every_factor_and_the_line_says_who(store: Arc<d
     assert_eq!(store.outbox_counts().await.unwrap().waiting, 1);
 }
 
+pub async fn an_operator_who_ends_all_sessions_has_every_device_asked_again(
+    store: Arc<dyn AdminStore>,
+) {
+    let (ada, own) = user_with_session(&*store, "ada", 1).await;
+    let (bob, _) = user_with_session(&*store, "bob", 2).await;
+    enrol(&*store, ada.id, own).await;
+    let by = Actor::shell("root", after(90));
+    let version = async |of| store.factors_of(of).await.unwrap().version;
+    store.end_user_sessions(ada.id, &by).await.unwrap();
+    assert_eq!(version(ada.id).await, 2);
+    let both = [ada.id, bob.id];
+    for (act, raised) in [(UserAct::EndSessions, 3), (UserAct::Deactivate, 4)] {
+        store.act_on_users(&both, act, &by).await.unwrap();
+        assert_eq!(version(ada.id).await, raised, "{act:?}");
+    }
+    // A login that was under way with the old number begins nothing.
+    store.act_on_users(&both, UserAct::Activate, &by).await.unwrap();
+    let session = NewSession { id: session_id(10), ..new_session(1, ada.id) };
+    let checked = store.password_of(ada.id).await.unwrap();
+    let begin = Begin { checked, factors: 4, ..Begin::unchecked(session) };
+    let old = Begin { factors: 3, ..begin.clone() };
+    assert_eq!(store.begin_session(old).await.unwrap(), Begun::UserChanged);
+    assert!(matches!(store.begin_session(begin).await.unwrap(), Begun::Done { .. }));
+    assert_eq!(version(bob.id).await, 0, "who never had one has none");
+}
+
 pub async fn an_operator_removes_one_factor_and_with_the_last_one_the_codes_go(
     store: Arc<dyn AdminStore>,
 ) {
@@ -451,7 +477,7 @@ pub(super) async fn enrol(store: &dyn AdminStore, user: UserId, session: Session
     id
 }
 
-fn confirm(user: UserId, id: FactorId, session: SessionId) -> ConfirmFactor {
+pub(super) fn confirm(user: UserId, id: FactorId, session: SessionId) -> ConfirmFactor {
     let code =
         |number| NewRecoveryCode { id: FactorId::draw(&OsRandom), hash: code_hash(user, number) };
     ConfirmFactor {

@@ -231,6 +231,8 @@ macro_rules! store_tests {
             what_was_set_before_an_address_was_proved_dies_with_the_proof_elsewhere,
             an_address_is_changed_once_it_is_proved_and_back_again,
             an_undo_ends_what_came_later_wherever_the_user_lives,
+            an_undo_takes_away_what_was_enrolled_lately_and_nothing_else,
+            who_waited_for_a_proof_keeps_no_factor_and_no_token,
             an_address_that_somebody_took_meanwhile_uses_no_token_up,
             tokens_that_expired_are_forgotten,
         }
@@ -300,6 +302,7 @@ macro_rules! store_tests {
             what_is_proved_again_is_noted_in_a_live_session_on_the_row_as_it_was_checked,
             whoever_ends_all_sessions_has_every_device_asked_again,
             an_operator_removes_every_factor_and_the_line_says_who,
+            an_operator_who_ends_all_sessions_has_every_device_asked_again,
             an_operator_removes_one_factor_and_with_the_last_one_the_codes_go,
             factors_go_with_their_user,
             factors_of_a_user_elsewhere_are_forgotten,

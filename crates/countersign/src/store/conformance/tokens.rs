@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
+use super::factors;
 use super::fixtures::{after, make_user, new_session, noon, session_id};
 use crate::clock::OsRandom;
 use crate::password::EncodedPassword;
 use crate::store::admin::AdminStore;
-use crate::store::{Act, MailBounds, NewMail, NewToken, Proof, StoreError, Use, Used};
+use crate::store::{
+    Act, ConfirmFactor, Confirmed, Leftovers, MailBounds, NewMail, NewToken, Proof, StoreError,
+    Use, Used,
+};
 use crate::token::{Fingerprint, OneTimeToken, Purpose, SecretHash};
 use crate::user::{Email, User, UserId, fold_address};
 
@@ -192,7 +196,7 @@ pub async fn an_undo_ends_what_came_later_wherever_the_user_lives(store: Arc<dyn
     let change = at_another_time(Purpose::ChangeEmail, 1).await;
     let undo = |token: &OneTimeToken| Use {
         purpose: Purpose::Undo,
-        act: Act::Elsewhere { row },
+        act: Act::Elsewhere { row, leftovers: Leftovers::Stay },
         ..verify(token)
     };
     assert!(is_done(&store.use_token(undo(&owners)).await.unwrap()), "whatever the row is by now");
@@ -201,6 +205,60 @@ pub async fn an_undo_ends_what_came_later_wherever_the_user_lives(store: Arc<dyn
     assert!(is_used(&thiefs).await && is_used(&change).await);
     assert!(!is_used(&earlier).await);
     assert_eq!(store.use_token(undo(&thiefs)).await.unwrap(), Used::Invalid);
+}
+
+pub async fn an_undo_takes_away_what_was_enrolled_lately_and_nothing_else(
+    store: Arc<dyn AdminStore>,
+) {
+    for (number, name, has_own) in [(1, "ada", true), (2, "bob", false)] {
+        let (user, session) = factors::user_with_session(&*store, name, number).await;
+        let own = match has_own {
+            true => Some(factors::enrol(&*store, user.id, session).await),
+            false => None,
+        };
+        let token = OneTimeToken::draw(&OsRandom);
+        let new = new_token(&*store, &token, &user, Purpose::Undo).await;
+        // Good for ten minutes: the thief came in within as many before it was made.
+        let new = NewToken { created_at: after(2_000), expires_at: after(2_000 + LIFE), ..new };
+        store.issue_token(new, Vec::new(), MailBounds::default()).await.unwrap();
+        let thiefs = factors::offer(&*store, user.id).await;
+        let confirm = factors::confirm(user.id, thiefs, session);
+        let confirm = ConfirmFactor { now: after(2_000 - LIFE), ..confirm };
+        assert!(matches!(store.confirm_factor(confirm).await.unwrap(), Confirmed::Done { .. }));
+        factors::offer(&*store, user.id).await;
+        let before = store.factors_of(user.id).await.unwrap().version;
+        let act = Act::Undo { to: user.email.clone(), password: EncodedPassword::unusable() };
+        let take = Use { purpose: Purpose::Undo, act, ..verify(&token) };
+        assert!(is_done(&store.use_token(take).await.unwrap()));
+        let left = store.factors_of(user.id).await.unwrap();
+        let ids: Vec<_> = left.factors.iter().map(|factor| factor.id).collect();
+        assert_eq!(ids, Vec::from_iter(own), "{name}");
+        assert_eq!(left.recovery_codes.is_empty(), !has_own, "{name}");
+        assert!(left.version > before, "a sign-in that is under way asks again");
+    }
+}
+
+pub async fn who_waited_for_a_proof_keeps_no_factor_and_no_token(store: Arc<dyn AdminStore>) {
+    let row = Fingerprint::of_nobody();
+    for (number, name, is_elsewhere) in [(1, "ada", false), (2, "bob", true)] {
+        let (user, session) = factors::user_with_session(&*store, name, number).await;
+        factors::enrol(&*store, user.id, session).await;
+        let undo = issue(&*store, &user, Purpose::Undo).await;
+        let token = OneTimeToken::draw(&OsRandom);
+        let mut new = new_token(&*store, &token, &user, Purpose::VerifyEmail).await;
+        let mut act = Act::VerifyEmail { to: None, password: Some(EncodedPassword::unusable()) };
+        if is_elsewhere {
+            new.fingerprint = row;
+            act = Act::Elsewhere { row, leftovers: Leftovers::FactorsAndTokens };
+        }
+        store.issue_token(new, Vec::new(), MailBounds::default()).await.unwrap();
+        let take = Use { act, ..verify(&token) };
+        assert!(is_done(&store.use_token(take).await.unwrap()));
+        let left = store.factors_of(user.id).await.unwrap();
+        assert!(left.factors.is_empty() && left.recovery_codes.is_empty(), "{name}");
+        assert_eq!(left.version, 2, "{name}");
+        assert!(store.token(undo.id()).await.unwrap().unwrap().is_used, "{name}");
+    }
 }
 
 pub async fn an_address_that_somebody_took_meanwhile_uses_no_token_up(store: Arc<dyn AdminStore>) {

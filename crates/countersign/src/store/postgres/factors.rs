@@ -15,11 +15,13 @@ use crate::factor::FactorId;
 use crate::session::DeviceName;
 use crate::sign_in::FACTOR_TRIES;
 use crate::store::failure::Failure;
+use crate::store::sql::statements;
 use crate::store::{
     AddPasskey, CodesSet, ConfirmFactor, Confirmed, FactorStore, MailBounds, NewFactor,
     PasskeyChallenge, PasskeyOwner, RemoveFactor, Removed, SetRecoveryCodes, StepUp, SteppedUp,
     StoreError, UserFactors, WaitingSignIn,
 };
+use crate::token::TokenId;
 use crate::user::UserId;
 
 #[async_trait]
@@ -300,6 +302,26 @@ pub(super) async fn remove_all(
         change_version(transaction, user, true).await?;
     }
     Ok(enrolled)
+}
+
+/// Removes what was enrolled since a token was made or not long before, and with the last factor
+/// the recovery codes. The caller holds the user's row.
+pub(super) async fn remove_recent(
+    transaction: &Transaction<'_>,
+    user: UserId,
+    token: TokenId,
+) -> Result<(), Failure> {
+    let statement = transaction.prepare_cached(statements::REMOVE_RECENT_FACTORS).await?;
+    let rows = transaction.query(&statement, &[&user.to_string(), &token.as_i64()]).await?;
+    let removed: Vec<bool> =
+        rows.iter().map(|row| get(row, "is_enrolled")).collect::<Result<_, _>>()?;
+    if !removed.contains(&true) {
+        return Ok(());
+    }
+    if enrolled(transaction, user).await?.is_empty() {
+        forget_codes(transaction, user).await?;
+    }
+    change_version(transaction, user, true).await
 }
 
 async fn forget(client: &mut Object, user: UserId) -> Result<(), Failure> {

@@ -8,15 +8,15 @@ use tokio_postgres::Row;
 use super::columns::{from_micros, get, micros, unknown, user_id};
 use super::issue::{issue, issue_with_mails};
 use super::names::{hold_names, owners_of_address, refuse_taken_address};
-use super::{PostgresStore, outbox, registrations, sessions, users};
+use super::{PostgresStore, factors, outbox, registrations, sessions, users};
 use crate::password::EncodedPassword;
 use crate::store::failure::Failure;
 use crate::store::plan::names::folding;
 use crate::store::sql::statements;
 use crate::store::tokens::CODE_TRIES;
 use crate::store::{
-    Act, MailBounds, NewMail, NewToken, Register, StoreError, StoredToken, TokenStore, Use, Used,
-    WaitingRegistration,
+    Act, Leftovers, MailBounds, NewMail, NewToken, Register, StoreError, StoredToken, TokenStore,
+    Use, Used, WaitingRegistration,
 };
 use crate::token::{Fingerprint, Purpose, SecretHash, TokenId};
 use crate::user::{User, UserId, fold, fold_address};
@@ -115,7 +115,7 @@ async fn use_up(client: &mut Object, take: &Use) -> Result<Used, Failure> {
         _ => {}
     }
     let row = match &take.act {
-        Act::Elsewhere { row } => Some(*row),
+        Act::Elsewhere { row, .. } => Some(*row),
         _ => fingerprint(&transaction, user).await?,
     };
     let is_as_it_was = row == Some(stored.fingerprint);
@@ -160,6 +160,7 @@ async fn apply(transaction: &Transaction<'_>, user: UserId, take: &Use) -> Resul
             };
             match password {
                 Some(password) if is_first => {
+                    clear(transaction, user, take, Leftovers::FactorsAndTokens).await?;
                     set_password(transaction, user, password).await?;
                     sessions::revoke_of_user(transaction, user, None, reason, take.now).await
                 }
@@ -184,6 +185,7 @@ async fn apply(transaction: &Transaction<'_>, user: UserId, take: &Use) -> Resul
             Ok(0)
         }
         Act::Undo { to, password } => {
+            clear(transaction, user, take, Leftovers::RecentFactors).await?;
             take_from_who_did_not_prove(transaction, user, to).await?;
             set_address(transaction, user, to).await?;
             set_password(transaction, user, password).await?;
@@ -196,7 +198,29 @@ async fn apply(transaction: &Transaction<'_>, user: UserId, take: &Use) -> Resul
             prove_address(transaction, user).await?;
             Ok(0)
         }
-        Act::Elsewhere { .. } => Ok(0),
+        Act::Elsewhere { leftovers, .. } => {
+            clear(transaction, user, take, *leftovers).await?;
+            Ok(0)
+        }
+    }
+}
+
+/// Takes away what somebody has left who is put out.
+async fn clear(
+    transaction: &Transaction<'_>,
+    user: UserId,
+    take: &Use,
+    leftovers: Leftovers,
+) -> Result<(), Failure> {
+    match leftovers {
+        Leftovers::Stay => Ok(()),
+        Leftovers::RecentFactors => factors::remove_recent(transaction, user, take.id).await,
+        Leftovers::FactorsAndTokens => {
+            factors::remove_all(transaction, user).await?;
+            let statement = transaction.prepare_cached(statements::END_EVERY_TOKEN).await?;
+            transaction.execute(&statement, &[&micros(take.now), &user.to_string()]).await?;
+            Ok(())
+        }
     }
 }
 

@@ -156,6 +156,18 @@ pub(crate) const END_LATER_TOKENS: &str = "UPDATE one_time_tokens SET used_at = 
      WHERE user_id = $2 AND used_at IS NULL AND (purpose <> 'undo'
          OR created_at > (SELECT created_at FROM one_time_tokens WHERE id = $3))";
 
+/// Takes the time and the user.
+pub(crate) const END_EVERY_TOKEN: &str =
+    "UPDATE one_time_tokens SET used_at = $1 WHERE user_id = $2 AND used_at IS NULL";
+
+/// Takes the user, and the id of the token that undoes. What was enrolled before it was made goes
+/// too, as far back as it is good for, and what waits to be proved.
+pub(crate) const REMOVE_RECENT_FACTORS: &str = "DELETE FROM factors
+     WHERE user_id = $1 AND (confirmed_at IS NULL
+         OR confirmed_at >= (SELECT 2 * created_at - expires_at FROM one_time_tokens
+             WHERE id = $2))
+     RETURNING confirmed_at IS NOT NULL AS is_enrolled";
+
 /// Takes when it is due, what went wrong, and the mail's id.
 pub(crate) const PUT_OFF: &str =
     "UPDATE outbox SET due_at = $1, error = $2, tries = tries + 1, leased_until = 0

@@ -13,11 +13,13 @@ use super::{SqliteStore, outbox, passkeys};
 use crate::factor::FactorId;
 use crate::session::DeviceName;
 use crate::store::failure::Failure;
+use crate::store::sql::statements;
 use crate::store::{
     AddPasskey, CodesSet, ConfirmFactor, Confirmed, FactorStore, MailBounds, NewFactor,
     PasskeyChallenge, PasskeyOwner, RemoveFactor, Removed, SetRecoveryCodes, StepUp, SteppedUp,
     StoreError, UserFactors, WaitingSignIn,
 };
+use crate::token::TokenId;
 use crate::user::UserId;
 
 #[async_trait]
@@ -249,6 +251,26 @@ pub(super) fn remove_all(connection: &Connection, user: UserId) -> Result<u64, F
         change_version(connection, user, true)?;
     }
     Ok(enrolled)
+}
+
+/// Removes what was enrolled since a token was made or not long before, and with the last factor
+/// the recovery codes.
+pub(super) fn remove_recent(
+    connection: &Connection,
+    user: UserId,
+    token: TokenId,
+) -> Result<(), Failure> {
+    let mut remove = connection.prepare_cached(statements::REMOVE_RECENT_FACTORS)?;
+    let removed = remove.query_map(params![key(user), token.as_i64()], |row| row.get(0))?;
+    if !removed.collect::<Result<Vec<bool>, _>>()?.contains(&true) {
+        return Ok(());
+    }
+    if enrolled(connection, user)?.is_empty() {
+        connection
+            .prepare_cached("DELETE FROM recovery_codes WHERE user_id = ?")?
+            .execute([key(user)])?;
+    }
+    change_version(connection, user, true)
 }
 
 fn forget(connection: &Connection, user: UserId) -> Result<(), Failure> {

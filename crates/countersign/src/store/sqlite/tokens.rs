@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::columns::{from_micros, key, micros, read_user_id, unknown_word, unreadable};
 use super::issue::{issue, issue_with_mails};
 use super::names::{owners_of_address, refuse_taken_address};
-use super::{SqliteStore, outbox, registrations, sessions, users};
+use super::{SqliteStore, factors, outbox, registrations, sessions, users};
 use crate::password::EncodedPassword;
 use crate::session::RevokedReason;
 use crate::store::failure::Failure;
@@ -15,8 +15,8 @@ use crate::store::plan::names::folding;
 use crate::store::sql::statements;
 use crate::store::tokens::CODE_TRIES;
 use crate::store::{
-    Act, MailBounds, NewMail, NewToken, Register, StoreError, StoredToken, TokenStore, Use, Used,
-    WaitingRegistration,
+    Act, Leftovers, MailBounds, NewMail, NewToken, Register, StoreError, StoredToken, TokenStore,
+    Use, Used, WaitingRegistration,
 };
 use crate::token::{Fingerprint, Purpose, SecretHash, TokenId};
 use crate::user::{User, UserId, fold_address};
@@ -96,7 +96,7 @@ fn use_up(connection: &Connection, take: &Use) -> Result<Used, Failure> {
     }
     let Some(user) = stored.user else { return Ok(Used::Invalid) };
     let row = match &take.act {
-        Act::Elsewhere { row } => Some(*row),
+        Act::Elsewhere { row, .. } => Some(*row),
         _ => fingerprint(connection, user)?,
     };
     let is_as_it_was = row == Some(stored.fingerprint);
@@ -140,6 +140,7 @@ fn apply(connection: &Connection, user: UserId, take: &Use) -> Result<u64, Failu
             };
             match password {
                 Some(password) if is_first => {
+                    clear(connection, user, take, Leftovers::FactorsAndTokens)?;
                     set_password(connection, user, password)?;
                     end_sessions(take.act.reason())
                 }
@@ -162,6 +163,7 @@ fn apply(connection: &Connection, user: UserId, take: &Use) -> Result<u64, Failu
             Ok(0)
         }
         Act::Undo { to, password } => {
+            clear(connection, user, take, Leftovers::RecentFactors)?;
             take_from_who_did_not_prove(connection, user, to)?;
             set_address(connection, user, to)?;
             set_password(connection, user, password)?;
@@ -173,7 +175,30 @@ fn apply(connection: &Connection, user: UserId, take: &Use) -> Result<u64, Failu
             prove_address(connection, user)?;
             Ok(0)
         }
-        Act::Elsewhere { .. } => Ok(0),
+        Act::Elsewhere { leftovers, .. } => {
+            clear(connection, user, take, *leftovers)?;
+            Ok(0)
+        }
+    }
+}
+
+/// Takes away what somebody has left who is put out.
+fn clear(
+    connection: &Connection,
+    user: UserId,
+    take: &Use,
+    leftovers: Leftovers,
+) -> Result<(), Failure> {
+    match leftovers {
+        Leftovers::Stay => Ok(()),
+        Leftovers::RecentFactors => factors::remove_recent(connection, user, take.id),
+        Leftovers::FactorsAndTokens => {
+            factors::remove_all(connection, user)?;
+            connection
+                .prepare_cached(statements::END_EVERY_TOKEN)?
+                .execute(params![micros(take.now), key(user)])?;
+            Ok(())
+        }
     }
 }
 

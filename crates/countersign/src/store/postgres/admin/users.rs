@@ -347,7 +347,8 @@ pub(super) struct EndedSessions {
     pub(super) many: u64,
 }
 
-/// Ends the sessions of these users, those of the admin site too.
+/// Ends the sessions of these users, those of the admin site too. Every device is asked for a
+/// factor again, as after a user's own logout everywhere. The caller holds the users' rows.
 pub(super) async fn end_sessions(
     transaction: &Transaction<'_>,
     ids: &[UserId],
@@ -356,6 +357,17 @@ pub(super) async fn end_sessions(
 ) -> Result<EndedSessions, Failure> {
     let texts: Vec<String> = ids.iter().map(UserId::to_string).collect();
     let rows: Vec<i64> = ids.iter().filter_map(|id| id.as_i64()).collect();
+    transaction
+        .execute(
+            "WITH raised AS (
+                 UPDATE factor_owners SET version = version + 1 WHERE user_id = ANY($1)
+                     RETURNING user_id, version
+             )
+             UPDATE users SET factors = raised.version FROM raised
+                 WHERE users.id = ANY($2) AND users.id::text = raised.user_id",
+            &[&texts, &rows],
+        )
+        .await?;
     let ended = transaction
         .query(
             "WITH own AS (

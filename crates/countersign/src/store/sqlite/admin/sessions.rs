@@ -19,6 +19,7 @@ use crate::store::sql::lists::COUNTED;
 use crate::store::sql::searches;
 use crate::store::sql::statements;
 use crate::store::sqlite::columns::micros;
+use crate::store::sqlite::factors::change_version;
 use crate::store::sqlite::sessions::{by_id, revoke, revoke_begun_by, revoke_of_user};
 use crate::store::sqlite::{SqliteStore, users};
 use crate::user::UserId;
@@ -122,6 +123,8 @@ pub(super) fn end(connection: &Connection, ids: &[SessionId], by: &Actor) -> Act
 pub(super) fn end_of_user(connection: &Connection, id: UserId, by: &Actor) -> Acted<u64> {
     let user = users::by_id(connection, id)?.ok_or(AdminError::Gone)?;
     by.is_let(operator(connection, by)?.as_ref(), std::iter::once((&user, &user)))?;
+    // Every device is asked for a factor again, as after the user's own logout everywhere.
+    change_version(connection, id, false)?;
     let ended = revoke_of_user(connection, id, None, RevokedReason::Admin, by.now)?;
     audit::noted(
         connection,

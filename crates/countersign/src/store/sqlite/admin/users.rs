@@ -26,7 +26,7 @@ use crate::store::sql::query::Sql;
 use crate::store::sql::searches;
 use crate::store::sql::statements;
 use crate::store::sqlite::columns::micros;
-use crate::store::sqlite::{SqliteStore, outbox, sessions, users};
+use crate::store::sqlite::{SqliteStore, factors, outbox, sessions, users};
 use crate::store::{MailBounds, NewMail, StoreError};
 use crate::user::{NewUser, User, UserId};
 
@@ -209,6 +209,7 @@ pub(super) fn apply_edit(
     }
     let (groups, permissions) = grant(connection, id, &plan.grants)?;
     if plan.ends_sessions {
+        factors::change_version(connection, id, false)?;
         sessions::revoke_of_user(connection, id, None, RevokedReason::UserInactive, by.now)?;
     }
     if plan.takes_a_superuser {
@@ -262,6 +263,7 @@ pub(super) fn apply_act(
     if let Some(reason) = plan.ends_sessions {
         for id in users.iter().map(|user| user.id) {
             let operates = is_at_the_site(connection, id)?;
+            factors::change_version(connection, id, false)?;
             let ended = sessions::revoke_of_user(connection, id, None, reason, by.now)?;
             if operates || ended > 0 {
                 had_sessions.insert(id);
