@@ -105,8 +105,31 @@ fn a_user_with_a_hash_from_elsewhere_signs_in_and_a_bad_hash_is_none() {
 }
 
 #[test]
+fn nobody_is_invited_again_who_has_come() {
+    let world = managed();
+    let id = world.user("alice");
+    world.logged_in("alice");
+    let token = token(&world, "inviter", &["auth.add_user"]);
+    let alice = json!({"email": "alice@example.com", "invite": true});
+    ask(&world, &super_token(&world), "DELETE", &format!("/users/{id}/password"))
+        .send()
+        .expect(204);
+    let refused = post(&world, &token, "/users", &alice).expect_problem(400, "validation_error");
+    assert!(!refused.text().contains("link"), "{}", refused.text());
+    // Nor who has proved the address, and never logged in here.
+    world.sql("UPDATE users SET last_login = NULL, email_verified = 1");
+    post(&world, &token, "/users", &alice).expect_problem(400, "validation_error");
+    world.sql("UPDATE users SET email_verified = 0");
+    post(&world, &token, "/users", &alice).expect(201);
+}
+
+#[test]
 fn an_invited_user_gets_a_link_and_where_no_mail_is_sent_the_caller_gets_it() {
-    let world = TestServer::builder().set("manage", "on").set("mail_url", "none").start();
+    let world = TestServer::builder()
+        .set("manage", "on")
+        .set("mail_url", "none")
+        .set("registration", "invite")
+        .start();
     let token = token(&world, "inviter", &["auth.add_user"]);
     let invited =
         post(&world, &token, "/users", &json!({"email": "ada@example.com", "invite": true}))
@@ -118,6 +141,22 @@ fn an_invited_user_gets_a_link_and_where_no_mail_is_sent_the_caller_gets_it() {
     post(&world, &token, "/users", &more).expect_problem(400, "validation_error");
     post(&world, &token, "/users", &json!({"invite": true}))
         .expect_problem(400, "validation_error");
+    // An answer that was lost: the link of the second is good, and of the first no more.
+    let once = || {
+        let body = json!({"email": "carl@example.com", "invite": true});
+        let request = ask(&world, &token, "POST", "/users").header("idempotency-key", "carl");
+        request.json(&body).send().expect(201).json()
+    };
+    let (first, second) = (once(), once());
+    assert_eq!(first["id"], second["id"]);
+    let join = |answer: &Value| {
+        let link = answer["invitation"]["link"].as_str().unwrap();
+        let token = link.split("token=").nth(1).unwrap();
+        let body = json!({"username": "carl", "password": PASSWORD, "invitation": token});
+        world.request("POST", "/accounts/register").json(&body).send()
+    };
+    join(&first).expect_problem(400, "link_invalid");
+    join(&second).expect(201);
     // Who has not come yet gets another link; who has an account is refused as anywhere.
     post(&world, &token, "/users", &json!({"email": "ada@example.com", "invite": true}))
         .expect(201);

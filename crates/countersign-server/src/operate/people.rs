@@ -91,6 +91,7 @@ impl Operator<'_> {
         // Whom it is for is made with it.
         let row = Fingerprint::of(&password, &fold_address(who.email.as_str()), true);
         let token = NewToken { fingerprint: row, ..token };
+        let id = token.id;
         let (mails, sent) = desk.way(NewMail { is_void: false, ..mail }, link);
         let username = match who.username.clone() {
             Some(name) => name,
@@ -101,6 +102,15 @@ impl Operator<'_> {
         new.last_name = who.last_name.clone();
         new.locale = who.language.clone();
         match self.store.invite_user(new, token, mails, &self.by).await {
+            // The same request came before: nothing was made now, and the link of the first answer
+            // may have been lost with it.
+            Ok(user)
+                if matches!(sent, Sent::ByHand(_)) && self.store.token(id).await?.is_none() =>
+            {
+                let password = self.store.password_of(user.id).await?;
+                let password = password.ok_or(NotSent::Act(AdminError::Gone))?;
+                self.invite_again(services, desk, user, &password).await
+            }
             Ok(user) => Ok((user, sent)),
             Err(AdminError::Store(
                 taken @ (StoreError::EmailTaken | StoreError::UsernameTaken),
@@ -110,17 +120,26 @@ impl Operator<'_> {
                     |user: &User| fold_address(&user.email) == fold_address(who.email.as_str());
                 let found = found.filter(|found| is_theirs(&found.user));
                 let found = found.ok_or(NotSent::Act(taken.into()))?;
-                if found.password.is_usable() || !found.user.is_active {
-                    return Err(NotSent::HasAccount(found.user.username));
-                }
-                let letter =
-                    Letter::new(Purpose::Invitation, &found.user.email, &found.user.locale);
-                let letter = letter.for_owner(Owner::of(&found.user, &found.password));
-                let sent = self.send(services, desk, letter, desk.0.is_on()).await?;
-                Ok((found.user, sent))
+                self.invite_again(services, desk, found.user, &found.password).await
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    async fn invite_again(
+        &self,
+        services: &Services,
+        desk: &Desk,
+        user: User,
+        password: &EncodedPassword,
+    ) -> Result<(User, Sent), NotSent> {
+        if password.is_usable() || !user.is_active || has_come(&user) {
+            return Err(NotSent::HasAccount(user.username));
+        }
+        let letter = Letter::new(Purpose::Invitation, &user.email, &user.locale);
+        let letter = letter.for_owner(Owner::of(&user, password));
+        let sent = self.send(services, desk, letter, desk.0.is_on()).await?;
+        Ok((user, sent))
     }
 
     /// Sends a user a link, by mail: to their address, or to the one that they have to prove. To
@@ -296,6 +315,12 @@ pub(crate) async fn owner_of(
     let found = store.user_by_login(address).await?.map(|found| found.user);
     let owner = found.filter(|user| fold_address(&user.email) == fold_address(address));
     Ok(owner.map(|user| user.username))
+}
+
+/// Whether somebody has proved the address or logged in: an account whose password is unusable is
+/// no invitation that waits, and a link for it is an act of its own.
+fn has_come(user: &User) -> bool {
+    user.email_verified || user.last_login.is_some()
 }
 
 /// A user name for who was given none: `user-` and ten letters and digits.
