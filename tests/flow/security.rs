@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use countersign_e2e::{Authenticator, Browser, PASSWORD, Response, SoftKey, TestServer, input};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const AT: &str = "/account/security";
 
@@ -81,6 +81,51 @@ fn who_logs_in_here_has_a_cookie_that_no_script_and_no_other_page_gets() {
     says(&send(&mut browser, &[("do", "logout")]), 200, "Log in to your account");
     assert!(!browser.cookies.contains_key("accountsession"));
     assert_eq!(world.sql("SELECT count(*) FROM sessions WHERE revoked_at IS NULL").trim(), "0");
+}
+
+#[test]
+fn the_cookie_of_the_page_is_of_use_there_alone_and_while_somebody_is_at_it() {
+    let world = world();
+    world.user("alice");
+    let mut browser = log_in(&world, "alice");
+    let kept = browser.cookies["accountsession"].clone();
+    world
+        .request("POST", "/accounts/refresh")
+        .json(&json!({"refresh_token": kept}))
+        .send()
+        .expect_problem(401, "refresh_token_invalid");
+    world.clock().advance(Duration::from_secs(29 * 60));
+    // A neighbour's cookie in another encoding is no reason to log anybody out.
+    let line = [b"greeting=Ol\xe1; accountsession=", kept.as_bytes()].concat();
+    let request = world.request("GET", AT).header("Cookie", line);
+    says(&browser.send(&request), 200, "alice@example.com");
+    world.clock().advance(Duration::from_secs(29 * 60));
+    says(&get(&mut browser), 200, "alice@example.com");
+    // The browser would have thrown it away by now. A copy is no better.
+    let kept = browser.cookies["accountsession"].clone();
+    world.clock().advance(Duration::from_secs(31 * 60));
+    browser.cookies.insert("accountsession".to_owned(), kept);
+    says(&get(&mut browser), 200, "Log in to your account");
+}
+
+#[test]
+fn over_https_no_other_host_plants_the_cookie_of_the_page() {
+    let world = TestServer::builder()
+        .set("public_url", "https://id.example.com")
+        .set("trusted_proxies", "127.0.0.1")
+        .start();
+    world.user("alice");
+    let form = format!("do=login&name=alice&password={}", PASSWORD.replace(' ', "+"));
+    let answer = world
+        .request("POST", AT)
+        .header("Origin", "https://id.example.com")
+        .body("application/x-www-form-urlencoded", form)
+        .send();
+    let cookie = answer.set_cookie("__Host-accountsession").unwrap();
+    for rule in ["; Path=/;", "; Secure", "; HttpOnly", "; SameSite=Strict"] {
+        assert!(cookie.contains(rule), "{cookie}");
+    }
+    assert!(!cookie.contains("Domain"), "{cookie}");
 }
 
 #[test]

@@ -348,6 +348,10 @@ impl Auth {
         &self.0.recovery_hasher
     }
 
+    pub(crate) fn secrets(&self) -> &Secrets {
+        &self.0.secrets
+    }
+
     pub(crate) fn factor_seal(&self) -> &FactorSeal {
         &self.0.factor_seal
     }

@@ -13,6 +13,7 @@ use crate::password::{EncodedPassword, HashError, Password};
 use crate::sign_in::{Factors, Proof, Scope};
 use crate::store::{CheckedRow, StoreError};
 use crate::throttle::RetryAfter;
+use crate::token::cookie_seal::CookieSeal;
 use crate::token::device;
 use crate::user::{FoundUser, UserId};
 use crate::user_directory::Candidate;
@@ -83,6 +84,20 @@ impl Auth {
             }
             Step::Refuse => Err(PasswordRefused::Wrong { user: Some(user) }),
         }
+    }
+
+    /// A text for a cookie of one `page`, of use there alone and for so long. `None` where it could
+    /// not be sealed.
+    #[doc(hidden)]
+    pub fn seal_for_page(&self, text: &str, page: &str, lifetime: Duration) -> Option<String> {
+        let until = self.seconds().saturating_add(lifetime.as_secs());
+        CookieSeal::new(self.secrets()).and_then(|seal| seal.seal(text, page, until)).ok()
+    }
+
+    /// What was sealed for the page, if its time is not over.
+    #[doc(hidden)]
+    pub fn open_for_page(&self, sealed: &str, page: &str) -> Option<String> {
+        CookieSeal::new(self.secrets()).ok()?.open(sealed, page, self.seconds())
     }
 
     /// Whether this is the password of who has passed [`check_password`](Self::check_password)

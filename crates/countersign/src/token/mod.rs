@@ -16,6 +16,8 @@
 mod access;
 mod algorithm;
 mod code;
+#[cfg(feature = "axum")]
+pub(crate) mod cookie_seal;
 pub mod csrf;
 pub mod device;
 mod fingerprint;

@@ -48,6 +48,8 @@ pub struct Secrets {
     challenges: Key,
     #[cfg(feature = "axum")]
     ticket: Key,
+    #[cfg(feature = "axum")]
+    cookies: Key,
 }
 
 type Key = SecretBox<[u8; 32]>;
@@ -103,6 +105,8 @@ impl Secrets {
             challenges: derive(b"passkey challenges v1"),
             #[cfg(feature = "axum")]
             ticket: derive(b"ticket v1"),
+            #[cfg(feature = "axum")]
+            cookies: derive(b"cookie sealing v1"),
         })
     }
 
@@ -200,6 +204,11 @@ impl Secrets {
     #[cfg(feature = "axum")]
     pub(crate) fn ticket(&self) -> &[u8] {
         self.ticket.expose_secret()
+    }
+
+    #[cfg(feature = "axum")]
+    pub(crate) fn cookies(&self) -> &[u8] {
+        self.cookies.expose_secret()
     }
 
     #[cfg(feature = "axum")]

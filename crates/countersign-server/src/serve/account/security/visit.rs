@@ -2,17 +2,19 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::time::Duration;
 
 use askama::Template;
 use axum::body::{Body, to_bytes};
 use axum::extract::FromRequestParts;
 use axum::http::header::{
-    AUTHORIZATION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, FORWARDED, LOCATION, SET_COOKIE,
+    AUTHORIZATION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, FORWARDED, LOCATION, SET_COOKIE,
     USER_AGENT,
 };
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use axum::response::{IntoResponse, Response};
+use countersign::web::cookies::values;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 use url::form_urlencoded;
@@ -34,10 +36,10 @@ pub(super) struct Visit {
     pub(super) kinds: String,
 }
 
-impl<S: Sync> FromRequestParts<S> for Visit {
+impl FromRequestParts<Desk> for Visit {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+    async fn from_request_parts(parts: &mut Parts, desk: &Desk) -> Result<Self, Self::Rejection> {
         let mut headers = HeaderMap::new();
         for name in [USER_AGENT, FORWARDED, FORWARDED_FOR] {
             for value in parts.headers.get_all(&name) {
@@ -45,7 +47,8 @@ impl<S: Sync> FromRequestParts<S> for Visit {
             }
         }
         Ok(Self {
-            refresh: cookie(&parts.headers, SESSION),
+            refresh: cookie(&parts.headers, session_cookie(desk))
+                .and_then(|sealed| desk.pages.auth.open_for_page(&sealed, PAGE)),
             device: cookie(&parts.headers, DEVICE),
             access: None,
             kinds: String::new(),
@@ -145,18 +148,24 @@ impl Visit {
     pub(super) fn leave(&self, desk: &Desk, headers: &mut HeaderMap) {
         let secure = if desk.is_https { "; Secure" } else { "" };
         let path = format!("{}/account/security", desk.pages.home);
-        let mut set = |name: &str, value: &str, age: u64| {
+        let mut set = |name: &str, value: &str, path: &str, age: Duration| {
+            let age = age.as_secs();
             let line = format!(
                 "{name}={value}; Path={path}; Max-Age={age}; HttpOnly; SameSite=Strict{secure}"
             );
             headers.extend(HeaderValue::try_from(line).ok().map(|line| (SET_COOKIE, line)));
         };
-        match &self.refresh {
-            Some(token) => set(SESSION, token, SESSION_LASTS),
-            None => set(SESSION, "", 0),
+        // What the browser keeps is of use on this page alone: it is no refresh token.
+        let auth = &desk.pages.auth;
+        let sealed = |token: &String| auth.seal_for_page(token, PAGE, SESSION_LASTS);
+        let name = session_cookie(desk);
+        let own = if desk.is_https { "/" } else { &path };
+        match self.refresh.as_ref().and_then(sealed) {
+            Some(sealed) => set(name, &sealed, own, SESSION_LASTS),
+            None => set(name, "", own, Duration::ZERO),
         }
         if let Some(device) = &self.device {
-            set(DEVICE, device, DEVICE_LASTS);
+            set(DEVICE, device, &path, DEVICE_LASTS);
         }
     }
 }
@@ -246,18 +255,21 @@ pub(super) fn texts(json: &Value) -> Vec<String> {
 }
 
 fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
-    let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
-    let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|one| one.split_once('='));
-    let found = pairs.find(|(known, _)| known.trim() == name)?.1.trim();
-    Some(found.to_owned()).filter(|value| !value.is_empty())
+    values(headers, name).next().filter(|value| !value.is_empty()).map(str::to_owned)
+}
+
+/// The cookie of who is logged in here. No other host can plant one over https.
+const fn session_cookie(desk: &Desk) -> &'static str {
+    if desk.is_https { "__Host-accountsession" } else { "accountsession" }
 }
 
 const NOT_NOW: &str = "This cannot be done now. Try again in a minute.";
-const SESSION: &str = "accountsession";
+/// What the cookie is sealed for.
+const PAGE: &str = "security";
 const DEVICE: &str = "accountdevice";
 /// As long as nobody does anything here; the session itself ends as any other does.
-const SESSION_LASTS: u64 = 30 * 60;
-const DEVICE_LASTS: u64 = 365 * 24 * 60 * 60;
+const SESSION_LASTS: Duration = Duration::from_secs(30 * 60);
+const DEVICE_LASTS: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 const FORWARDED_FOR: axum::http::HeaderName =
     axum::http::HeaderName::from_static("x-forwarded-for");
 /// The largest form: what a passkey has signed, each letter of it encoded.
