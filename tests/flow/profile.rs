@@ -1,5 +1,7 @@
 //! `GET` and `PATCH /accounts/profile`.
 
+use std::time::Duration;
+
 use countersign_e2e::{TestServer, eventually};
 use serde_json::{Value, json};
 
@@ -175,4 +177,20 @@ fn a_user_whom_an_operator_turns_out_is_out_in_the_next_moment() {
         world.browser().login("alice").expect_problem(401, "invalid_credentials");
         bob.get("/accounts/profile").expect(200);
     }
+}
+
+#[test]
+fn an_address_is_changed_by_who_has_logged_in_lately() {
+    let world = TestServer::builder().virtual_time().start();
+    world.user("alice");
+    let mut alice = world.logged_in("alice");
+    world.clock().advance(Duration::from_secs(16 * 60));
+    alice.refresh().expect(200);
+    let change = |body: Value| alice.request("PATCH", "/accounts/profile").json(&body).send();
+    change(json!({"first_name": "Alice"})).expect(200);
+    for email in ["alice@example.org", ""] {
+        change(json!({"email": email})).expect_problem(401, "recent_login_required");
+    }
+    // The whole profile back is no change of the address.
+    change(json!({"email": "alice@example.com", "last_name": "L"})).expect(200);
 }

@@ -71,6 +71,10 @@ pub(crate) async fn change_profile(
     let (asked, errors) = body_so_far(request, auth.settings().body_timeout).await?;
     let change = change(asked, errors, who.user(), &auth.settings().accounts)?;
     let (mut tokens, mut mails): (Vec<_>, Vec<_>) = Default::default();
+    if change.email.is_some() {
+        // Whoever reads the mails of the address chooses a new password.
+        who.logged_in_lately(&auth)?;
+    }
     if let Some(email) = &change.email
         && let Some(found) = auth.users().candidate(who.user().id()).await?
     {
