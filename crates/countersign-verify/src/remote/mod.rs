@@ -15,7 +15,7 @@ use crate::bearer::{bearer, unread_bearer};
 use crate::csrf;
 use crate::identity::Identity;
 use crate::permission::Permission;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::protect::Protect;
 use crate::protect::{Authenticator, Found};
 use crate::session_id::SessionId;
@@ -172,7 +172,9 @@ impl ResourceServer {
     /// of a write is the caller's to check, with [`csrf::check`](crate::csrf::check).
     ///
     /// # Errors
-    /// A 401 for a token that does not count (any more), a 503 while the issuer cannot be reached.
+    /// A 401 for a token that does not count (any more), a 403 `enrolment_required` for one with
+    /// which a second factor may be enrolled and nothing else, a 503 while the issuer cannot be
+    /// reached.
     ///
     /// ```no_run
     /// use countersign_verify::{Identity, Problem, ResourceServer};
@@ -183,9 +185,13 @@ impl ResourceServer {
     /// }
     /// ```
     pub async fn verify(&self, token: &str) -> Result<Identity, Problem> {
-        match self.0.known(token.as_bytes()) {
-            Some(known) => known,
-            None => self.0.check(token).await,
+        let who = match self.0.known(token.as_bytes()) {
+            Some(known) => known?,
+            None => self.0.check(token).await?,
+        };
+        match who.claims().scope {
+            Some(_) => Err(Problem::new(Code::EnrolmentRequired)),
+            None => Ok(who),
         }
     }
 }
