@@ -274,13 +274,10 @@ impl FoundUser<CachedUser> {
     }
 
     /// What goes in our store with what a token brings about in the app's table.
-    pub(crate) fn leftovers(&self, act: &Act) -> Leftovers {
+    pub(crate) fn leftovers_of(&self, act: &Act) -> Leftovers {
         match act {
-            Act::VerifyEmail { to, password: Some(_) } if self.is_first_proof(to.as_ref()) => {
-                Leftovers::FactorsAndTokens
-            }
-            Act::Undo { .. } => Leftovers::RecentFactors,
-            _ => Leftovers::Stay,
+            Act::VerifyEmail { to, .. } if !self.is_first_proof(to.as_ref()) => Leftovers::Stay,
+            _ => act.leftovers(),
         }
     }
 

@@ -127,7 +127,7 @@ impl GoodToken {
         let user = self.token.user.ok_or_else(link_invalid)?;
         let row = table.row(user).await?.ok_or_else(link_invalid)?;
         table.refuse_taken(user, &act).await?;
-        let leftovers = row.leftovers(&act);
+        let leftovers = row.leftovers_of(&act);
         let here = Act::Elsewhere { row: row.fingerprint(), leftovers };
         self.use_up(auth, here, mails).await?;
         if !table.bring_about(&**auth.store(), &row, &act, auth.now()).await? {

@@ -24,8 +24,8 @@ use crate::own_table::OwnTable;
 use crate::password::EncodedPassword;
 use crate::session::{DeviceName, Transport};
 use crate::sign_in::Proof;
-use crate::store::{Act, TokenPayload};
-use crate::token::Purpose;
+use crate::store::{Act, Leftovers, TokenPayload};
+use crate::token::{Fingerprint, Purpose};
 use crate::user::{FoundUser, UserId, fold_address};
 use crate::user_directory::Candidate;
 
@@ -230,6 +230,16 @@ async fn use_up(
     let found = auth.users().candidate(user).await?;
     let found = found.filter(|found| found.user.account().is_active());
     let found = found.ok_or_else(proof::link_invalid)?;
+    let account = found.user.account();
+    if found.user.waits_for_proof() && auth.store().factors_of(user).await?.enrolled().is_second() {
+        // Nothing is proved by it: the factor is asked for. Where it is somebody else's, who has
+        // written the address into their row, nobody gets in.
+        let address = fold_address(account.email());
+        let row = Fingerprint::of(&found.password, &address, account.is_active());
+        let act = Act::Elsewhere { row, leftovers: Leftovers::Stay };
+        good.spend(auth, act, Vec::new()).await?;
+        return Ok(found);
+    }
     let keeps_proofs = auth.users().own_table().is_none_or(OwnTable::keeps_accounts);
     let verification = auth.settings().accounts.email_verification;
     let act = if verification == EmailVerification::None || !keeps_proofs {

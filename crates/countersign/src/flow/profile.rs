@@ -79,7 +79,7 @@ pub(crate) async fn change_profile(
         && let Some(found) = auth.users().candidate(who.user().id()).await?
     {
         let to = email.as_ref().map_or("", |email| email.as_str());
-        // Whoever has no more than an access token can do this: the owner hears of it.
+        // Whoever has taken an access token of a recent login can do this: the owner hears of it.
         let told = auth.undo_of_change(&found, to, peer.place())?;
         (tokens, mails) = told.into_iter().unzip();
     }

@@ -391,12 +391,25 @@ pub enum Leftovers {
     /// enrolled before it was made, as far back as it is good for; with the last factor the
     /// recovery codes. What is older is the owner's.
     RecentFactors,
-    /// An account is taken over by whoever has proved its address first: every factor goes, with
-    /// the recovery codes, and every other token, those that undo a change of the address too.
+    /// An account is taken over by whoever has proved the address that it was registered with:
+    /// every factor goes, with the recovery codes, and every other token, those that undo a change
+    /// of the address too.
     FactorsAndTokens,
 }
 
 impl Act {
+    /// What goes with it, where it proves an address that nobody had proved or undoes a change.
+    ///
+    /// An address that somebody wrote into the row of an account that is theirs already, as an
+    /// operator, an import or the user does, says nothing of its factors and links.
+    pub(crate) const fn leftovers(&self) -> Leftovers {
+        match self {
+            Self::VerifyEmail { to: Some(_), password: Some(_) } => Leftovers::FactorsAndTokens,
+            Self::Undo { .. } => Leftovers::RecentFactors,
+            _ => Leftovers::Stay,
+        }
+    }
+
     /// Why the sessions end that it ends.
     #[cfg(any(feature = "postgres", feature = "sqlite"))]
     pub(crate) const fn reason(&self) -> RevokedReason {

@@ -233,6 +233,8 @@ macro_rules! store_tests {
             an_undo_ends_what_came_later_wherever_the_user_lives,
             an_undo_takes_away_what_was_enrolled_lately_and_nothing_else,
             who_waited_for_a_proof_keeps_no_factor_and_no_token,
+            a_proof_of_an_address_in_the_row_takes_no_factor_and_no_undo_away,
+            what_an_operator_sets_ends_whatever_was_mailed,
             an_address_that_somebody_took_meanwhile_uses_no_token_up,
             tokens_that_expired_are_forgotten,
         }

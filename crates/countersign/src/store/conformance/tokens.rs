@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use super::admin::as_is;
 use super::factors;
 use super::fixtures::{after, make_user, new_session, noon, session_id};
 use crate::clock::OsRandom;
 use crate::password::EncodedPassword;
-use crate::store::admin::AdminStore;
+use crate::store::admin::{Actor, AdminStore, UserEdit};
 use crate::store::{
     Act, ConfirmFactor, Confirmed, Leftovers, MailBounds, NewMail, NewToken, Proof, StoreError,
     Use, Used,
@@ -246,7 +247,8 @@ pub async fn who_waited_for_a_proof_keeps_no_factor_and_no_token(store: Arc<dyn 
         let undo = issue(&*store, &user, Purpose::Undo).await;
         let token = OneTimeToken::draw(&OsRandom);
         let mut new = new_token(&*store, &token, &user, Purpose::VerifyEmail).await;
-        let mut act = Act::VerifyEmail { to: None, password: Some(EncodedPassword::unusable()) };
+        let to = Some(Email::parse(&user.email).unwrap());
+        let mut act = Act::VerifyEmail { to, password: Some(EncodedPassword::unusable()) };
         if is_elsewhere {
             new.fingerprint = row;
             act = Act::Elsewhere { row, leftovers: Leftovers::FactorsAndTokens };
@@ -257,6 +259,39 @@ pub async fn who_waited_for_a_proof_keeps_no_factor_and_no_token(store: Arc<dyn 
         let left = store.factors_of(user.id).await.unwrap();
         assert!(left.factors.is_empty() && left.recovery_codes.is_empty(), "{name}");
         assert_eq!(left.version, 2, "{name}");
+        assert!(store.token(undo.id()).await.unwrap().unwrap().is_used, "{name}");
+    }
+}
+
+pub async fn a_proof_of_an_address_in_the_row_takes_no_factor_and_no_undo_away(
+    store: Arc<dyn AdminStore>,
+) {
+    let (ada, session) = factors::user_with_session(&*store, "ada", 1).await;
+    let own = factors::enrol(&*store, ada.id, session).await;
+    let undo = issue(&*store, &ada, Purpose::Undo).await;
+    // As whoever took the account could have written their own there.
+    let token = issue(&*store, &ada, Purpose::VerifyEmail).await;
+    let act = Act::VerifyEmail { to: None, password: Some(EncodedPassword::unusable()) };
+    let take = Use { act, ..verify(&token) };
+    assert!(matches!(store.use_token(take).await.unwrap(), Used::Done { ended: 1, .. }));
+    assert_eq!(store.factors_of(ada.id).await.unwrap().factors[0].id, own);
+    assert!(!store.token(undo.id()).await.unwrap().unwrap().is_used);
+}
+
+pub async fn what_an_operator_sets_ends_whatever_was_mailed(store: Arc<dyn AdminStore>) {
+    let by = Actor::shell("root", after(1));
+    for (name, sets_password) in [("ada", true), ("bob", false)] {
+        let user = make_user(&*store, name).await;
+        let undo = issue(&*store, &user, Purpose::Undo).await;
+        if sets_password {
+            let new = EncodedPassword::unusable();
+            store.set_password_and_tell(user.id, &new, &by, Vec::new()).await.unwrap();
+        } else {
+            let seen = store.user_record(user.id).await.unwrap().unwrap().fingerprint;
+            let email = Some(Email::parse("another@example.org").unwrap());
+            let edit = UserEdit { email, ..as_is(&user) };
+            store.edit_user(user.id, &edit, seen, &by).await.unwrap();
+        }
         assert!(store.token(undo.id()).await.unwrap().unwrap().is_used, "{name}");
     }
 }

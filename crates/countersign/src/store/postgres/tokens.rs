@@ -61,7 +61,7 @@ impl TokenStore for PostgresStore {
     }
 }
 
-async fn by_id(client: &Object, id: TokenId) -> Result<Option<StoredToken>, Failure> {
+async fn by_id(client: &impl GenericClient, id: TokenId) -> Result<Option<StoredToken>, Failure> {
     let sql = format!("SELECT {COLUMNS} FROM one_time_tokens WHERE id = $1");
     let statement = client.prepare_cached(&sql).await?;
     client.query_opt(&statement, &[&id.as_i64()]).await?.as_ref().map(token).transpose()
@@ -88,15 +88,12 @@ async fn count_code_try(client: &Object, id: TokenId) -> Result<bool, Failure> {
     Ok(client.execute(&statement, &[&id.as_i64(), &most]).await? == 1)
 }
 
-/// The token's row is held first, then the user's: of two at once the second finds it used.
+/// The user's row is held first, then the token's, as by an operator who ends a user's tokens. Of
+/// two at once the second finds it used.
 async fn use_up(client: &mut Object, take: &Use) -> Result<Used, Failure> {
     let transaction = client.transaction().await?;
-    let sql = format!("SELECT {COLUMNS} FROM one_time_tokens WHERE id = $1 FOR UPDATE");
-    let statement = transaction.prepare_cached(&sql).await?;
-    let stored = transaction.query_opt(&statement, &[&take.id.as_i64()]).await?;
-    let stored = stored.as_ref().map(token).transpose()?;
-    let Some(stored) = stored.filter(|stored| stored.serves(take.purpose, &take.proof, take.now))
-    else {
+    let serves = |stored: &StoredToken| stored.serves(take.purpose, &take.proof, take.now);
+    let Some(stored) = by_id(&transaction, take.id).await?.filter(serves) else {
         return Ok(Used::Invalid);
     };
     let Some(user) = stored.user else { return Ok(Used::Invalid) };
@@ -118,6 +115,13 @@ async fn use_up(client: &mut Object, take: &Use) -> Result<Used, Failure> {
         Act::Elsewhere { row, .. } => Some(*row),
         _ => fingerprint(&transaction, user).await?,
     };
+    let statement = transaction
+        .prepare_cached("SELECT used_at IS NULL FROM one_time_tokens WHERE id = $1 FOR UPDATE")
+        .await?;
+    let held = transaction.query_opt(&statement, &[&take.id.as_i64()]).await?;
+    if !held.map(|row| row.try_get::<_, bool>(0)).transpose()?.unwrap_or(false) {
+        return Ok(Used::Invalid);
+    }
     let is_as_it_was = row == Some(stored.fingerprint);
     if !(is_as_it_was || (take.purpose == Purpose::Undo && row.is_some())) {
         return Ok(Used::Invalid);
@@ -160,7 +164,7 @@ async fn apply(transaction: &Transaction<'_>, user: UserId, take: &Use) -> Resul
             };
             match password {
                 Some(password) if is_first => {
-                    clear(transaction, user, take, Leftovers::FactorsAndTokens).await?;
+                    clear(transaction, user, take, take.act.leftovers()).await?;
                     set_password(transaction, user, password).await?;
                     sessions::revoke_of_user(transaction, user, None, reason, take.now).await
                 }
@@ -185,7 +189,7 @@ async fn apply(transaction: &Transaction<'_>, user: UserId, take: &Use) -> Resul
             Ok(0)
         }
         Act::Undo { to, password } => {
-            clear(transaction, user, take, Leftovers::RecentFactors).await?;
+            clear(transaction, user, take, take.act.leftovers()).await?;
             take_from_who_did_not_prove(transaction, user, to).await?;
             set_address(transaction, user, to).await?;
             set_password(transaction, user, password).await?;
@@ -217,11 +221,21 @@ async fn clear(
         Leftovers::RecentFactors => factors::remove_recent(transaction, user, take.id).await,
         Leftovers::FactorsAndTokens => {
             factors::remove_all(transaction, user).await?;
-            let statement = transaction.prepare_cached(statements::END_EVERY_TOKEN).await?;
-            transaction.execute(&statement, &[&micros(take.now), &user.to_string()]).await?;
-            Ok(())
+            end_every_token(transaction, user, take.now).await
         }
     }
+}
+
+/// Ends what was mailed to a user, those links too that undo a change of the address. The caller
+/// holds the user's row.
+pub(super) async fn end_every_token(
+    transaction: &Transaction<'_>,
+    user: UserId,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    let statement = transaction.prepare_cached(statements::END_EVERY_TOKEN).await?;
+    transaction.execute(&statement, &[&micros(now), &user.to_string()]).await?;
+    Ok(())
 }
 
 /// Whether it was not proved before.

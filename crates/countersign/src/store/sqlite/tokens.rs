@@ -140,7 +140,7 @@ fn apply(connection: &Connection, user: UserId, take: &Use) -> Result<u64, Failu
             };
             match password {
                 Some(password) if is_first => {
-                    clear(connection, user, take, Leftovers::FactorsAndTokens)?;
+                    clear(connection, user, take, take.act.leftovers())?;
                     set_password(connection, user, password)?;
                     end_sessions(take.act.reason())
                 }
@@ -163,7 +163,7 @@ fn apply(connection: &Connection, user: UserId, take: &Use) -> Result<u64, Failu
             Ok(0)
         }
         Act::Undo { to, password } => {
-            clear(connection, user, take, Leftovers::RecentFactors)?;
+            clear(connection, user, take, take.act.leftovers())?;
             take_from_who_did_not_prove(connection, user, to)?;
             set_address(connection, user, to)?;
             set_password(connection, user, password)?;
@@ -194,12 +194,21 @@ fn clear(
         Leftovers::RecentFactors => factors::remove_recent(connection, user, take.id),
         Leftovers::FactorsAndTokens => {
             factors::remove_all(connection, user)?;
-            connection
-                .prepare_cached(statements::END_EVERY_TOKEN)?
-                .execute(params![micros(take.now), key(user)])?;
-            Ok(())
+            end_every_token(connection, user, take.now)
         }
     }
+}
+
+/// Ends what was mailed to a user, those links too that undo a change of the address.
+pub(super) fn end_every_token(
+    connection: &Connection,
+    user: UserId,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    connection
+        .prepare_cached(statements::END_EVERY_TOKEN)?
+        .execute(params![micros(now), key(user)])?;
+    Ok(())
 }
 
 /// Whether it was not proved before.

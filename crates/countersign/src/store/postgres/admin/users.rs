@@ -27,7 +27,7 @@ use crate::store::plan::grants::GrantsPlan;
 use crate::store::plan::superusers::keep_one;
 use crate::store::plan::user_edit::UserEditPlan;
 use crate::store::postgres::columns::{get, micros};
-use crate::store::postgres::{PostgresStore, endings, outbox, users};
+use crate::store::postgres::{PostgresStore, endings, outbox, tokens, users};
 use crate::store::sql::lists::COUNTED;
 use crate::store::sql::query::Sql;
 use crate::store::sql::searches;
@@ -229,6 +229,9 @@ pub(super) async fn apply_edit(
         keep_one(is_a_superuser_left(&transaction).await?)?;
     }
     let after = users::by_id(&transaction, id).await?.ok_or(AdminError::Gone)?;
+    if after.email != before.user.email {
+        tokens::end_every_token(&transaction, id, by.now).await?;
+    }
     by.is_let(operator.as_ref(), std::iter::once((&before.user, &after)))?;
     outbox::queue(&transaction, mails, MailBounds::OF_ACTS).await?;
     audit::noted(transaction, after, plan.lines(&groups, &permissions, by)).await
@@ -264,6 +267,7 @@ pub(super) async fn set_password(
     if !endings::reset_within(&transaction, id, password, by.now).await? {
         return Err(AdminError::Gone.into());
     }
+    tokens::end_every_token(&transaction, id, by.now).await?;
     outbox::queue(&transaction, mails, MailBounds::OF_ACTS).await?;
     let detail = if password.is_usable() { "" } else { "unusable" };
     audit::noted(transaction, (), vec![line(by, AuditKind::PasswordSet, Some(id), None, detail)])

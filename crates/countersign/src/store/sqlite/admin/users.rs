@@ -26,7 +26,7 @@ use crate::store::sql::query::Sql;
 use crate::store::sql::searches;
 use crate::store::sql::statements;
 use crate::store::sqlite::columns::micros;
-use crate::store::sqlite::{SqliteStore, factors, outbox, sessions, users};
+use crate::store::sqlite::{SqliteStore, factors, outbox, sessions, tokens, users};
 use crate::store::{MailBounds, NewMail, StoreError};
 use crate::user::{NewUser, User, UserId};
 
@@ -216,6 +216,9 @@ pub(super) fn apply_edit(
         keep_one(is_a_superuser_left(connection)?)?;
     }
     let user = users::by_id(connection, id)?.ok_or(AdminError::Gone)?;
+    if user.email != before.user.email {
+        tokens::end_every_token(connection, id, by.now)?;
+    }
     by.is_let(operator.as_ref(), std::iter::once((&before.user, &user)))?;
     outbox::queue(connection, mails, MailBounds::OF_ACTS)?;
     audit::noted(connection, user, plan.lines(&groups, &permissions, by))
@@ -245,6 +248,7 @@ pub(super) fn set_password(
     if !users::reset_password(connection, id, password, by.now)? {
         return Err(AdminError::Gone.into());
     }
+    tokens::end_every_token(connection, id, by.now)?;
     outbox::queue(connection, mails, MailBounds::OF_ACTS)?;
     let detail = if password.is_usable() { "" } else { "unusable" };
     audit::noted(connection, (), vec![line(by, AuditKind::PasswordSet, Some(id), None, detail)])
