@@ -2,7 +2,7 @@
 //!
 //! The one page with a script, which passkeys need; everything else goes without. The page is a
 //! client of the endpoints as any other is: its own session, whose refresh token lies in a cookie
-//! that no script reads and no other path gets. So every rule is the endpoints'.
+//! that no script reads, sealed for this page alone. So every rule is the endpoints'.
 
 mod german;
 mod page;
@@ -177,7 +177,8 @@ async fn act_as_user(desk: &Desk, mut visit: Visit, what: &str, form: &Form) -> 
 
 /// What the script hands to the browser.
 async fn options(desk: &Desk, mut visit: Visit, form: &Form) -> Response {
-    let answer = if form.text("for") == "create" {
+    let is_for_user = form.text("for") == "create";
+    let answer = if is_for_user {
         visit.resume(desk).await;
         visit.ask(desk, Method::POST, "/passkeys/register/begin", None).await
     } else {
@@ -186,7 +187,9 @@ async fn options(desk: &Desk, mut visit: Visit, form: &Form) -> Response {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_GATEWAY);
     let options = json!({"options": answer.json["options"]});
     let mut response = (status, axum::Json(options)).into_response();
-    visit.leave(desk, response.headers_mut());
+    if is_for_user {
+        visit.leave(desk, response.headers_mut());
+    }
     response
 }
 

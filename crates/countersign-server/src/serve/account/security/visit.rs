@@ -47,7 +47,7 @@ impl FromRequestParts<Desk> for Visit {
             }
         }
         Ok(Self {
-            refresh: cookie(&parts.headers, session_cookie(desk))
+            refresh: cookie(&parts.headers, &session_cookie(desk))
                 .and_then(|sealed| desk.pages.auth.open_for_page(&sealed, PAGE)),
             device: cookie(&parts.headers, DEVICE),
             access: None,
@@ -161,8 +161,8 @@ impl Visit {
         let name = session_cookie(desk);
         let own = if desk.is_https { "/" } else { &path };
         match self.refresh.as_ref().and_then(sealed) {
-            Some(sealed) => set(name, &sealed, own, SESSION_LASTS),
-            None => set(name, "", own, Duration::ZERO),
+            Some(sealed) => set(&name, &sealed, own, SESSION_LASTS),
+            None => set(&name, "", own, Duration::ZERO),
         }
         if let Some(device) = &self.device {
             set(DEVICE, device, &path, DEVICE_LASTS);
@@ -258,9 +258,14 @@ fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
     values(headers, name).next().filter(|value| !value.is_empty()).map(str::to_owned)
 }
 
-/// The cookie of who is logged in here. No other host can plant one over https.
-const fn session_cookie(desk: &Desk) -> &'static str {
-    if desk.is_https { "__Host-accountsession" } else { "accountsession" }
+/// The cookie of who is logged in here. No other host can plant one over https; and servers below
+/// paths of one host, whose cookies have no path then, have names of their own.
+fn session_cookie(desk: &Desk) -> String {
+    if desk.is_https {
+        format!("__Host-accountsession{}", desk.pages.home.replace('/', "-"))
+    } else {
+        "accountsession".to_owned()
+    }
 }
 
 const NOT_NOW: &str = "This cannot be done now. Try again in a minute.";
