@@ -157,6 +157,9 @@ fn an_invited_user_gets_a_link_and_where_no_mail_is_sent_the_caller_gets_it() {
     };
     join(&first).expect_problem(400, "link_invalid");
     join(&second).expect(201);
+    // Who has come meanwhile is whom the first request made.
+    let third = once();
+    assert_eq!((&third["id"], &third["invitation"]["link"]), (&first["id"], &Value::Null));
     // Who has not come yet gets another link; who has an account is refused as anywhere.
     post(&world, &token, "/users", &json!({"email": "ada@example.com", "invite": true}))
         .expect(201);

@@ -255,7 +255,7 @@ impl Invite {
         let (user, sent) = operator.invite(&services, &desk, who).await?;
         let (name, id) = (&user.username, user.id);
         match sent {
-            Sent::Queued => line(format!(
+            Sent::Queued | Sent::Earlier => line(format!(
                 "Invited {name} (id {id}); a running server sends the mail to {}.",
                 user.email
             )),

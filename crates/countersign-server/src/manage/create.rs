@@ -129,6 +129,7 @@ pub(super) async fn create(
     let invitation = sent.map(|sent| match sent {
         Sent::Queued => ShownInvitation { mailed: true, link: None },
         Sent::ByHand(link) => ShownInvitation { mailed: false, link: Some(link) },
+        Sent::Earlier => ShownInvitation { mailed: false, link: None },
     });
     let own = permission_names(&manage, &record.grants.permissions).await?;
     let made = MadeUser { user: ShownUser::of_record(record, own), invitation };

@@ -96,7 +96,7 @@ pub(super) async fn make(
     } else {
         match operator.make_link(services, desk, purpose, &user).await.map_err(not_made)? {
             Sent::ByHand(link) => LinkAnswer { mailed: false, to: None, link: Some(link) },
-            Sent::Queued => LinkAnswer { mailed: true, to: None, link: None },
+            Sent::Queued | Sent::Earlier => LinkAnswer { mailed: true, to: None, link: None },
         }
     };
     Ok((StatusCode::CREATED, [(CACHE_CONTROL, NO_STORE)], Json(answer)).into_response())

@@ -33,6 +33,8 @@ pub(crate) enum Sent {
     Queued,
     /// No mail is sent here: whoever asked gives them this link.
     ByHand(String),
+    /// Nothing: the same request came before, and whom it invited has come since.
+    Earlier,
 }
 
 /// Writes letters as the server on these settings does.
@@ -109,7 +111,10 @@ impl Operator<'_> {
             {
                 let password = self.store.password_of(user.id).await?;
                 let password = password.ok_or(NotSent::Act(AdminError::Gone))?;
-                self.invite_again(services, desk, user, &password).await
+                match self.invite_again(services, desk, user.clone(), &password).await {
+                    Err(NotSent::HasAccount(_)) => Ok((user, Sent::Earlier)),
+                    other => other,
+                }
             }
             Ok(user) => Ok((user, sent)),
             Err(AdminError::Store(

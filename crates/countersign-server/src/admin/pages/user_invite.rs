@@ -55,10 +55,10 @@ pub(crate) async fn invite(State(admin): State<Admin>, posted: Posted) -> PageRe
     let desk = desk(&admin).await?;
     let operator = posted.operator(&admin).who(may_invite);
     match operator.invite(&admin.services, &desk, who).await {
-        Ok((user, Sent::Queued)) if may(&staff.user, Permit::ViewUser) => {
+        Ok((user, Sent::Queued | Sent::Earlier)) if may(&staff.user, Permit::ViewUser) => {
             Ok(redirect(&format!("/admin/users/{}/?said=invited", user.id)))
         }
-        Ok((_, Sent::Queued)) => Ok(redirect("/admin/?said=invited")),
+        Ok((_, Sent::Queued | Sent::Earlier)) => Ok(redirect("/admin/?said=invited")),
         Ok((user, Sent::ByHand(link))) => {
             let frame = staff.frame("/admin/users/", format!("{} is invited", user.username));
             shown(&InvitedPage { frame, link })
