@@ -402,6 +402,7 @@ impl Act {
     ///
     /// An address that somebody wrote into the row of an account that is theirs already, as an
     /// operator, an import or the user does, says nothing of its factors and links.
+    #[cfg(any(feature = "axum", feature = "postgres", feature = "sqlite"))]
     pub(crate) const fn leftovers(&self) -> Leftovers {
         match self {
             Self::VerifyEmail { to: Some(_), password: Some(_) } => Leftovers::FactorsAndTokens,
