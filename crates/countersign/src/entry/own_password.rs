@@ -60,7 +60,7 @@ impl Guess<'_> {
     /// # Errors
     /// `throttled` before the password is looked at, `unavailable`.
     async fn is_right(
-        self,
+        &self,
         auth: &Auth,
         peer: &Peer,
         password: &Password,

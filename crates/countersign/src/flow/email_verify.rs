@@ -139,11 +139,11 @@ impl Auth {
         let good = proof::good_token(self, Purpose::VerifyEmail, shown).await?;
         let user = good.token.user.ok_or_else(proof::link_invalid)?;
         let registered_here = browser.is_some() && browser == good.token.payload.browser.as_deref();
-        if let Some(given) = password.filter(|_| !registered_here) {
-            if !self.is_password_of(user, client, given).await? {
-                let said = "This is not the password of the registration.";
-                return Err(Problem::new(Code::ValidationError).field("password", said));
-            }
+        if let Some(given) = password.filter(|_| !registered_here)
+            && !self.is_password_of(user, client, given).await?
+        {
+            let said = "This is not the password of the registration.";
+            return Err(Problem::new(Code::ValidationError).field("password", said));
         }
         let is_theirs = registered_here || password.is_some();
         // Where users live elsewhere, nothing but this tells that they waited.
