@@ -364,7 +364,8 @@ pub enum Act {
     },
     /// The address is proved, and nothing else happens here: a session is begun after it.
     ProveAddress,
-    /// Users live elsewhere: the token is used up, if the row there has this fingerprint.
+    /// Users live elsewhere, or nothing is done to the row: the token is used up, if the row that
+    /// the caller has read has this fingerprint.
     Elsewhere {
         /// The row as it is.
         row: Fingerprint,
