@@ -43,6 +43,9 @@ export async function world({
     }
     front.close();
     rmSync(dir, { recursive: true, force: true });
+    // Whoever waits for something that never comes has tested nothing.
+    if (front.faults.length)
+      throw new Error(`no request came for: ${front.faults.map(({ path }) => path).join(', ')}`);
   };
   try {
     return await open();
@@ -212,6 +215,8 @@ export async function bundle(contents) {
 async function makeFront() {
   const faults = [];
   const front = {
+    /** What has not met its request yet. */
+    faults,
     backend: 0,
     /** What came to the server's endpoints, and what was answered. */
     log: [],
