@@ -370,6 +370,7 @@ async fn furnish(file: &Path) {
              VALUES (7, 'crm', 'msg_1', 'user.created', '1', '{\"user\": {}}', 'waiting', 1, 2, 3,
                  4, 'it answers 500'),
                  (8, 'crm', 'msg_2', 'session.ended', 'x-1', '{}', 'sent', 5, 6, 1, NULL, '');
+             INSERT INTO hook_lines (id, hook, user_id, due_at) VALUES (7, 'crm', '1', 2);
              INSERT INTO registrations (id, user_id, address, expires_at)
              VALUES (7, 1, 'ada@example.com', 5), (8, 'x-1', 'eve@example.com', 6);
              INSERT INTO passkey_challenges (id, user_id, state, expires_at)

@@ -363,12 +363,14 @@ macro_rules! store_tests {
             a_change_while_a_message_that_is_replayed_is_under_way_is_told,
             nothing_is_told_of_a_user_behind_their_deletion,
             what_is_about_one_user_goes_in_its_order_and_holds_up_nobody_else,
+            nobody_looks_through_what_waits_behind_the_first_message_of_a_user,
             a_hook_that_is_paused_gets_nothing_until_it_is_replayed,
             what_waits_and_what_was_done_is_read_in_pages_without_what_it_says,
             what_was_sent_about_a_user_is_forgotten_with_them_and_all_of_it_with_its_age,
         }
         $crate::store_tests! { @two $open, admin_hooks:
             of_two_nodes_each_message_is_taken_by_one_and_again_when_it_died,
+            what_comes_while_the_last_message_of_a_user_is_sent_is_not_forgotten,
         }
         $crate::store_tests! { @one $open, admin_links:
             whoever_is_invited_is_there_with_a_token_a_mail_and_a_line_or_not_at_all,

@@ -109,6 +109,7 @@ const STEPS: &[(&str, &str)] = &[
     ("0025_tickets", include_str!("migrations/0025_tickets.sql")),
     ("0026_hooks", include_str!("migrations/0026_hooks.sql")),
     ("0027_audit_place", include_str!("migrations/0027_audit_place.sql")),
+    ("0028_hook_lines", include_str!("migrations/0028_hook_lines.sql")),
 ];
 
 /// A number that nobody else on this database should have chosen.

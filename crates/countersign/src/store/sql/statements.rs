@@ -199,10 +199,17 @@ pub(crate) const HOOK_PUT_OFF: &str = "UPDATE hook_messages SET due_at = $1,
     tried_since = coalesce(tried_since, $2), error = $3, leased_until = 0, tries = tries + 1
     WHERE number = $4 AND state = 'waiting'";
 
-/// What waits behind it. Takes when that is due and the number of the message.
-pub(crate) const HOOK_PUT_OFF_LINE: &str = "UPDATE hook_messages SET due_at = $1
-    WHERE state = 'waiting' AND number > $2 AND (hook, user_id) IN (
+/// With its line. Takes when it is due and the number of the message.
+pub(crate) const HOOK_PUT_OFF_LINE: &str = "UPDATE hook_lines SET due_at = $1
+    WHERE (hook, user_id) IN (
         SELECT hook, user_id FROM hook_messages WHERE number = $2 AND state = 'waiting')";
+
+/// Nobody waits in the line of a message that is done: there is none. Takes the message's number.
+/// The smallest number is looked for, since that leads SQLite to the index of the lines.
+pub(crate) const HOOK_CLOSE_LINE: &str = "DELETE FROM hook_lines
+    WHERE (hook, user_id) IN (SELECT hook, user_id FROM hook_messages WHERE number = $1)
+        AND (SELECT min(number) FROM hook_messages AS next WHERE next.state = 'waiting'
+            AND next.user_id = hook_lines.user_id AND next.hook = hook_lines.hook) IS NULL";
 
 /// Takes when it was, why, and the hook.
 pub(crate) const HOOK_PAUSE: &str =
@@ -221,11 +228,26 @@ pub(crate) const HOOK_BEGIN_ANEW: &str = "UPDATE hook_messages SET due_at = $1, 
 pub(crate) const HOOK_DUE_NOW: &str = "UPDATE hook_messages SET due_at = $1
     WHERE hook = $2 AND state = 'waiting' AND due_at > $1";
 
+/// Takes the time and the hook.
+pub(crate) const HOOK_LINES_DUE_NOW: &str =
+    "UPDATE hook_lines SET due_at = $1 WHERE hook = $2 AND due_at > $1";
+
 /// What was given up, and what was sent of events since a time. Takes the time, the hook, and since
 /// when.
 pub(crate) const HOOK_AGAIN: &str = "UPDATE hook_messages SET state = 'waiting', due_at = $1,
     leased_until = 0, tries = 0, tried_since = NULL, error = ''
     WHERE hook = $2 AND (state = 'failed' OR (state = 'sent' AND created_at >= $3))";
+
+/// Whoever waits has a line, which is due. Takes the time and the hook.
+pub(crate) const HOOK_LINES_AGAIN: &str = "INSERT INTO hook_lines (hook, user_id, due_at)
+    SELECT DISTINCT hook, user_id, CAST($1 AS bigint) FROM hook_messages
+    WHERE hook = $2 AND state = 'waiting'
+    ON CONFLICT (hook, user_id) DO UPDATE SET due_at = excluded.due_at";
+
+/// The next message of a hook. Takes the hook.
+pub(crate) const HOOK_NEXT: &str = "SELECT due_at FROM hook_lines
+    WHERE hook = $1 AND EXISTS (SELECT 1 FROM hooks WHERE name = $1 AND paused_at IS NULL)
+    ORDER BY due_at LIMIT 1";
 
 /// Takes the hook and the time.
 pub(crate) const HOOK_SENT_SINCE: &str = "SELECT EXISTS (SELECT 1 FROM hook_messages

@@ -109,4 +109,5 @@ const STEPS: &[(&str, &str)] = &[
     ("0024_service_tokens", include_str!("migrations/0024_service_tokens.sql")),
     ("0025_tickets", include_str!("migrations/0025_tickets.sql")),
     ("0026_hooks", include_str!("migrations/0026_hooks.sql")),
+    ("0028_hook_lines", include_str!("migrations/0028_hook_lines.sql")),
 ];

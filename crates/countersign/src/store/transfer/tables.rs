@@ -341,6 +341,12 @@ pub const TABLES: &[Table] = &[
         column("tried_since", Kind::Integer),
         column("error", Kind::Text),
     ] },
+    Table { name: "hook_lines", key: 1, numbered: true, columns: &[
+        column("id", Kind::Integer),
+        column("hook", Kind::Text),
+        column("user_id", Kind::Text),
+        column("due_at", Kind::Integer),
+    ] },
     Table { name: "registrations", key: 1, numbered: true, columns: &[
         column("id", Kind::Integer),
         column("user_id", Kind::Id),

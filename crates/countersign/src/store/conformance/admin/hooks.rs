@@ -151,6 +151,50 @@ pub async fn what_is_about_one_user_goes_in_its_order_and_holds_up_nobody_else(
     assert_eq!(store.next_hook_message("all").await.unwrap(), None);
 }
 
+pub async fn nobody_looks_through_what_waits_behind_the_first_message_of_a_user(
+    store: Arc<dyn AdminStore>,
+) {
+    wanted(&*store, &[("all", &["user.created", "password.changed"])]).await;
+    let ada = make_user(&*store, "ada").await;
+    for _ in 0..50 {
+        store.reset_password(ada.id, &EncodedPassword::unusable(), noon()).await.unwrap();
+    }
+    make_user(&*store, "bob").await;
+    let now = soon();
+    let first = store.claim_hook_messages("all", now, now + LEASE, 2).await.unwrap();
+    let names = first.iter().map(|m| m.data["user"]["username"].as_str().unwrap());
+    assert_eq!(names.collect::<Vec<_>>(), ["ada", "bob"]);
+    for message in &first {
+        store.hook_message_sent(message.number, now).await.unwrap();
+    }
+    // A line that was put off is due once, whatever waits in it, and goes on when it is given up.
+    let next = claim(&*store, "all", now).await;
+    assert_eq!(events(&next), ["password.changed"], "bob's is empty");
+    let later = now + SignedDuration::from_secs(600);
+    store.hook_message_put_off(next[0].number, now, later, "it answers 500").await.unwrap();
+    assert_eq!(store.next_hook_message("all").await.unwrap(), Some(later));
+    assert!(claim(&*store, "all", later - SignedDuration::from_secs(1)).await.is_empty());
+    store.hook_is_back("all", now).await.unwrap();
+    let again = claim(&*store, "all", now).await;
+    assert_eq!(again[0].number, next[0].number);
+    store.hook_message_given_up(again[0].number, now, "it answers 422").await.unwrap();
+    let mut left = 0;
+    while let Some(next) = claim(&*store, "all", now).await.into_iter().next() {
+        assert!(next.number > again[0].number);
+        store.hook_message_sent(next.number, now).await.unwrap();
+        left += 1;
+    }
+    assert_eq!(left, 49);
+    assert_eq!(store.next_hook_message("all").await.unwrap(), None);
+    // What comes after a line has ended begins one.
+    store.delete_user(ada.id, noon()).await.unwrap();
+    let (eve, bob) = (make_user(&*store, "eve").await, "bob");
+    let bob = store.user_by_login(bob).await.unwrap().unwrap();
+    store.reset_password(bob.user.id, &EncodedPassword::unusable(), noon()).await.unwrap();
+    let both = claim(&*store, "all", soon()).await;
+    assert_eq!(events(&both), ["user.created", "password.changed"], "{eve:?}");
+}
+
 pub async fn a_hook_that_is_paused_gets_nothing_until_it_is_replayed(store: Arc<dyn AdminStore>) {
     wanted(&*store, &[("all", &["user.created"]), ("other", &["user.created"])]).await;
     for name in ["ada", "bob", "eve"] {
@@ -339,6 +383,36 @@ pub async fn of_two_nodes_each_message_is_taken_by_one_and_again_when_it_died(
     let again =
         here.claim_hook_messages("all", after_a_lease(), after_a_lease(), 100).await.unwrap();
     assert_eq!(again.iter().map(|message| message.number).collect::<BTreeSet<_>>(), numbers);
+}
+
+pub async fn what_comes_while_the_last_message_of_a_user_is_sent_is_not_forgotten(
+    nodes: [Arc<dyn AdminStore>; 2],
+) {
+    const ACTS: usize = 100;
+    let [here, there] = nodes;
+    wanted(&*here, &[("all", &["password.changed"])]).await;
+    let ada = make_user(&*here, "ada").await.id;
+    let acts = tokio::spawn(async move {
+        for _ in 0..ACTS {
+            here.reset_password(ada, &EncodedPassword::unusable(), noon()).await.unwrap();
+        }
+    });
+    let mut sent = BTreeSet::new();
+    loop {
+        let all_is_done = acts.is_finished();
+        let taken = claim(&*there, "all", soon()).await;
+        if taken.is_empty() && all_is_done {
+            break;
+        }
+        assert!(taken.len() <= 1, "one at a time");
+        for message in taken {
+            there.hook_message_sent(message.number, soon()).await.unwrap();
+            assert!(sent.last() < Some(&message.number), "in their order");
+            sent.insert(message.number);
+        }
+    }
+    acts.await.unwrap();
+    assert_eq!(sent.len(), ACTS);
 }
 
 async fn wanted(store: &dyn AdminStore, hooks: &[(&str, &[&str])]) {

@@ -1,7 +1,7 @@
 //! Web hooks in PostgreSQL.
 
 use async_trait::async_trait;
-use deadpool_postgres::Object;
+use deadpool_postgres::{Object, Transaction};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
@@ -176,7 +176,7 @@ fn claimed(row: &Row) -> Result<ClaimedHookMessage, Failure> {
 }
 
 async fn next(client: &Object, hook: &str) -> Result<Option<Timestamp>, Failure> {
-    let statement = client.prepare_cached(NEXT).await?;
+    let statement = client.prepare_cached(statements::HOOK_NEXT).await?;
     let row = client.query_opt(&statement, &[&hook]).await?;
     Ok(row.map(|row| row.try_get(0)).transpose()?.map(from_micros))
 }
@@ -187,7 +187,19 @@ async fn sent(client: &mut Object, number: i64, now: Timestamp) -> Result<(), Fa
     transaction.execute(&statement, &[&micros(now), &number]).await?;
     let statement = transaction.prepare_cached(statements::HOOK_FORGET).await?;
     transaction.execute(&statement, &[&number]).await?;
+    close_line(&transaction, number).await?;
     Ok(transaction.commit().await?)
+}
+
+/// Ends the line of a message that is done, where nobody waits in it any more.
+async fn close_line(transaction: &Transaction<'_>, number: i64) -> Result<(), Failure> {
+    let held = transaction.prepare_cached(HOLD_LINE).await?;
+    if transaction.query_opt(&held, &[&number]).await?.is_some() {
+        // Whoever was adding a message is through: it is seen by now.
+        let statement = transaction.prepare_cached(statements::HOOK_CLOSE_LINE).await?;
+        transaction.execute(&statement, &[&number]).await?;
+    }
+    Ok(())
 }
 
 async fn put_off(
@@ -205,10 +217,17 @@ async fn put_off(
     Ok(transaction.commit().await?)
 }
 
-async fn give_up(client: &Object, number: i64, now: Timestamp, error: &str) -> Result<(), Failure> {
-    let statement = client.prepare_cached(statements::HOOK_GIVEN_UP).await?;
-    client.execute(&statement, &[&micros(now), &error, &number]).await?;
-    Ok(())
+async fn give_up(
+    client: &mut Object,
+    number: i64,
+    now: Timestamp,
+    error: &str,
+) -> Result<(), Failure> {
+    let transaction = client.transaction().await?;
+    let statement = transaction.prepare_cached(statements::HOOK_GIVEN_UP).await?;
+    transaction.execute(&statement, &[&micros(now), &error, &number]).await?;
+    close_line(&transaction, number).await?;
+    Ok(transaction.commit().await?)
 }
 
 async fn sent_since(client: &Object, hook: &str, since: Timestamp) -> Result<bool, Failure> {
@@ -222,8 +241,11 @@ async fn pause(client: &Object, hook: &str, now: Timestamp, reason: &str) -> Res
 }
 
 async fn due_now(client: &Object, hook: &str, now: Timestamp) -> Result<(), Failure> {
-    let statement = client.prepare_cached(statements::HOOK_DUE_NOW).await?;
-    client.execute(&statement, &[&micros(now), &hook]).await?;
+    // First what waits, then where it is looked for.
+    for statement in [statements::HOOK_DUE_NOW, statements::HOOK_LINES_DUE_NOW] {
+        let statement = client.prepare_cached(statement).await?;
+        client.execute(&statement, &[&micros(now), &hook]).await?;
+    }
     Ok(())
 }
 
@@ -242,6 +264,7 @@ async fn replay(
     transaction.execute(statements::HOOK_BEGIN_ANEW, &[&now, &hook]).await?;
     let since_when = since.map_or(i64::MAX, micros);
     let again = transaction.execute(statements::HOOK_AGAIN, &[&now, &hook, &since_when]).await?;
+    transaction.execute(statements::HOOK_LINES_AGAIN, &[&now, &hook]).await?;
     audit::noted(transaction, again, vec![replayed(by, hook, since, again)]).await
 }
 
@@ -292,36 +315,56 @@ fn message_row(row: &Row) -> Result<HookMessageRow, Failure> {
 }
 
 async fn prune(
-    client: &Object,
+    client: &mut Object,
     done: Timestamp,
     waiting: Timestamp,
     limit: u32,
 ) -> Result<u64, Failure> {
-    let statement = client
-        .prepare_cached(
+    let (done, waiting, limit) = (micros(done), micros(waiting), i64::from(limit));
+    let transaction = client.transaction().await?;
+    let gone = transaction
+        .execute(
             "DELETE FROM hook_messages WHERE number IN (
                  SELECT number FROM hook_messages
                  WHERE created_at < $1 AND (state <> 'waiting' OR created_at < $2) LIMIT $3
                  FOR UPDATE SKIP LOCKED)",
+            &[&done, &waiting, &limit],
         )
         .await?;
-    Ok(client.execute(&statement, &[&micros(done), &micros(waiting), &i64::from(limit)]).await?)
+    // Those in which nobody is left. They are held first, as in `close_line`.
+    let held = transaction.query(HOLD_OLD_LINES, &[&waiting, &limit]).await?;
+    let held = held.iter().map(|row| get(row, "id")).collect::<Result<Vec<i64>, Failure>>()?;
+    transaction.execute(CLOSE_OLD_LINES, &[&held]).await?;
+    transaction.commit().await?;
+    Ok(gone)
 }
 
-const CLAIM: &str = "UPDATE hook_messages SET leased_until = $1 WHERE number IN (
-         SELECT number FROM hook_messages AS m
-         WHERE hook = $2 AND state = 'waiting' AND due_at <= $3 AND leased_until <= $3
-             AND NOT EXISTS (SELECT 1 FROM hook_messages AS earlier
-                 WHERE earlier.user_id = m.user_id AND earlier.hook = m.hook
-                     AND earlier.state = 'waiting' AND earlier.number < m.number)
+const CLAIM: &str = "UPDATE hook_messages SET leased_until = $1
+     WHERE state = 'waiting' AND leased_until <= $3 AND number IN (
+         SELECT m.number FROM hook_lines AS line CROSS JOIN LATERAL (
+             SELECT number, due_at, leased_until FROM hook_messages
+             WHERE user_id = line.user_id AND hook = line.hook AND state = 'waiting'
+             ORDER BY number LIMIT 1) AS m
+         WHERE line.hook = $2 AND line.due_at <= $3 AND m.due_at <= $3 AND m.leased_until <= $3
              AND EXISTS (SELECT 1 FROM hooks WHERE name = $2 AND paused_at IS NULL)
-         ORDER BY due_at, number LIMIT $4 FOR UPDATE SKIP LOCKED)
+         ORDER BY line.due_at LIMIT $4 FOR NO KEY UPDATE OF line SKIP LOCKED)
      RETURNING number, id, event, data, created_at, tries, tried_since";
 
-const NEXT: &str = "SELECT due_at FROM hook_messages
-     WHERE hook = $1 AND state = 'waiting'
-         AND EXISTS (SELECT 1 FROM hooks WHERE name = $1 AND paused_at IS NULL)
-     ORDER BY due_at LIMIT 1";
+const HOLD_LINE: &str = "SELECT 1 FROM hook_lines
+     WHERE (hook, user_id) IN (SELECT hook, user_id FROM hook_messages WHERE number = $1)
+         AND NOT EXISTS (SELECT 1 FROM hook_messages AS next WHERE next.state = 'waiting'
+             AND next.user_id = hook_lines.user_id AND next.hook = hook_lines.hook)
+     FOR UPDATE";
+
+const HOLD_OLD_LINES: &str = "SELECT id FROM hook_lines
+     WHERE due_at < $1 AND NOT EXISTS (SELECT 1 FROM hook_messages AS next
+         WHERE next.state = 'waiting' AND next.user_id = hook_lines.user_id
+             AND next.hook = hook_lines.hook)
+     LIMIT $2 FOR UPDATE SKIP LOCKED";
+
+const CLOSE_OLD_LINES: &str = "DELETE FROM hook_lines WHERE id = ANY($1)
+     AND NOT EXISTS (SELECT 1 FROM hook_messages AS next WHERE next.state = 'waiting'
+         AND next.user_id = hook_lines.user_id AND next.hook = hook_lines.hook)";
 
 const LIST: &str = "SELECT name, paused_at, pause_reason,
          (SELECT count(*) FROM (SELECT 1 FROM hook_messages

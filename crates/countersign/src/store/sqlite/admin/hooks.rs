@@ -65,16 +65,7 @@ impl HookStore for SqliteStore {
         error: &str,
     ) -> Result<(), StoreError> {
         let error = error.to_owned();
-        self.writer
-            .run(move |c| {
-                c.prepare_cached(statements::HOOK_GIVEN_UP)?.execute(params![
-                    micros(now),
-                    error,
-                    number
-                ])?;
-                Ok::<_, Failure>(())
-            })
-            .await
+        self.writer.run(move |c| give_up(c, number, now, &error)).await
     }
 
     async fn hook_sent_since(&self, hook: &str, since: Timestamp) -> Result<bool, StoreError> {
@@ -110,7 +101,9 @@ impl HookStore for SqliteStore {
         let hook = hook.to_owned();
         self.writer
             .run(move |c| {
-                c.prepare_cached(statements::HOOK_DUE_NOW)?.execute(params![micros(now), hook])?;
+                for statement in [statements::HOOK_DUE_NOW, statements::HOOK_LINES_DUE_NOW] {
+                    c.prepare_cached(statement)?.execute(params![micros(now), hook])?;
+                }
                 Ok::<_, Failure>(())
             })
             .await
@@ -211,13 +204,26 @@ fn claim(
 }
 
 fn next(connection: &Connection, hook: &str) -> Result<Option<Timestamp>, Failure> {
-    let mut statement = connection.prepare_cached(NEXT)?;
+    let mut statement = connection.prepare_cached(statements::HOOK_NEXT)?;
     Ok(statement.query_row([hook], |row| row.get(0)).optional()?.map(from_micros))
 }
 
 fn sent(connection: &Connection, number: i64, now: Timestamp) -> Result<(), Failure> {
     connection.prepare_cached(statements::HOOK_SENT)?.execute(params![micros(now), number])?;
     connection.prepare_cached(statements::HOOK_FORGET)?.execute([number])?;
+    connection.prepare_cached(statements::HOOK_CLOSE_LINE)?.execute([number])?;
+    Ok(())
+}
+
+fn give_up(
+    connection: &Connection,
+    number: i64,
+    now: Timestamp,
+    error: &str,
+) -> Result<(), Failure> {
+    let mut statement = connection.prepare_cached(statements::HOOK_GIVEN_UP)?;
+    statement.execute(params![micros(now), error, number])?;
+    connection.prepare_cached(statements::HOOK_CLOSE_LINE)?.execute([number])?;
     Ok(())
 }
 
@@ -262,6 +268,7 @@ fn replay_within(
         hook,
         since.map_or(i64::MAX, micros)
     ])?;
+    connection.prepare_cached(statements::HOOK_LINES_AGAIN)?.execute(params![now, hook])?;
     Ok(Some(again as u64))
 }
 
@@ -319,23 +326,26 @@ fn prune(
                  WHERE created_at < ?1 AND (state <> 'waiting' OR created_at < ?2) LIMIT ?3)",
         )?
         .execute(params![micros(done), micros(waiting), limit])?;
+    // Those in which nobody is left.
+    connection
+        .prepare_cached(
+            "DELETE FROM hook_lines WHERE due_at < ?1 AND (
+                 SELECT min(number) FROM hook_messages AS m WHERE m.state = 'waiting'
+                     AND m.user_id = hook_lines.user_id AND m.hook = hook_lines.hook) IS NULL",
+        )?
+        .execute([micros(waiting)])?;
     Ok(gone as u64)
 }
 
 const CLAIM: &str = "UPDATE hook_messages SET leased_until = :lease WHERE number IN (
-         SELECT number FROM hook_messages AS m INDEXED BY hook_messages_due
-         WHERE hook = :hook AND state = 'waiting' AND due_at <= :now AND leased_until <= :now
-             AND NOT EXISTS (SELECT 1 FROM hook_messages AS earlier
-                 WHERE earlier.user_id = m.user_id AND earlier.hook = m.hook
-                     AND earlier.state = 'waiting' AND earlier.number < m.number)
+         SELECT m.number FROM hook_lines AS line INDEXED BY hook_lines_due CROSS JOIN
+             hook_messages AS m ON m.number = (SELECT min(number) FROM hook_messages
+                 WHERE user_id = line.user_id AND hook = line.hook AND state = 'waiting')
+         WHERE line.hook = :hook AND line.due_at <= :now
+             AND m.due_at <= :now AND m.leased_until <= :now
              AND EXISTS (SELECT 1 FROM hooks WHERE name = :hook AND paused_at IS NULL)
-         ORDER BY due_at, number LIMIT :limit)
+         ORDER BY line.due_at LIMIT :limit)
      RETURNING number, id, event, data, created_at, tries, tried_since";
-
-const NEXT: &str = "SELECT due_at FROM hook_messages INDEXED BY hook_messages_due
-     WHERE hook = ?1 AND state = 'waiting'
-         AND EXISTS (SELECT 1 FROM hooks WHERE name = ?1 AND paused_at IS NULL)
-     ORDER BY due_at LIMIT 1";
 
 const LIST: &str = "SELECT name, paused_at, pause_reason,
          (SELECT count(*) FROM (SELECT 1 FROM hook_messages
