@@ -78,12 +78,12 @@ fn an_act_on_all_that_match_asks_first_and_reaches_those_on_other_pages() {
     let sure = ask(&mut root, "deactivate", "q=crowd");
     assert!(sure.contains("all 230 that the search finds"), "{sure}");
     assert_eq!(inactive(&world), "0", "asked, and not done");
-    let many = input(&sure, "many").unwrap();
+    let seen = input(&sure, "seen").unwrap();
     let fields = [
         ("act", "deactivate"),
         ("whom", "matching"),
         ("search", "q=crowd"),
-        ("many", many.as_str()),
+        ("seen", seen.as_str()),
         ("sure", "yes"),
     ];
     root.post("/admin/users/act", &fields).sends_to("/admin/users/?q=crowd&said=deactivated");
@@ -93,17 +93,44 @@ fn an_act_on_all_that_match_asks_first_and_reaches_those_on_other_pages() {
 }
 
 #[test]
+fn as_many_others_who_match_by_now_are_shown_before_anything_is_done() {
+    let (world, mut root) = office();
+    crowd(&world, 3);
+    let of = |name: &str| world.sql(&format!("SELECT id FROM users WHERE username = '{name}'"));
+    world.cli(&["user", "deactivate", "crowd1"]).ok();
+    let sure = ask(&mut root, "delete", "q=crowd&active=no");
+    assert!(sure.contains("crowd1") && !sure.contains("crowd2"), "{sure}");
+    let seen = input(&sure, "seen").unwrap();
+    world.cli(&["user", "activate", "crowd1"]).ok();
+    world.cli(&["user", "deactivate", "crowd2"]).ok();
+    let fields = [
+        ("act", "delete"),
+        ("whom", "matching"),
+        ("search", "q=crowd&active=no"),
+        ("seen", seen.as_str()),
+        ("sure", "yes"),
+    ];
+    let again = root.post("/admin/users/act", &fields).expect(200).text();
+    assert!(again.contains("crowd2") && !again.contains("crowd1"), "{again}");
+    assert!(!of("crowd2").trim().is_empty(), "nobody saw that this one goes");
+    let seen = input(&again, "seen").unwrap();
+    let fields = fields.map(|(name, text)| (name, if name == "seen" { &*seen } else { text }));
+    root.post("/admin/users/act", &fields).sends_to("/admin/users/?q=crowd&active=no&said=deleted");
+    assert!(of("crowd2").trim().is_empty() && !of("crowd1").trim().is_empty());
+}
+
+#[test]
 fn whoever_began_to_match_meanwhile_is_shown_before_anything_is_done() {
     let (world, mut root) = office();
     crowd(&world, 3);
     let sure = ask(&mut root, "delete", "q=crowd");
-    let many = input(&sure, "many").unwrap();
+    let seen = input(&sure, "seen").unwrap();
     world.user("crowded");
     let fields = [
         ("act", "delete"),
         ("whom", "matching"),
         ("search", "q=crowd"),
-        ("many", many.as_str()),
+        ("seen", seen.as_str()),
         ("sure", "yes"),
     ];
     let again = root.post("/admin/users/act", &fields).expect(200).text();

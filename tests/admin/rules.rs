@@ -121,6 +121,23 @@ fn a_permission_opens_its_own_pages_and_no_others() {
 }
 
 #[test]
+fn who_may_not_look_is_shown_nothing_by_what_they_may_do() {
+    let (world, mut root) = office();
+    let alice = world.user("alice").to_string();
+    let may = ["auth.delete_user", "auth.add_permission"];
+    let mut desk = operator(&world, &mut root, "desk", &may);
+    for id in ["1", &alice] {
+        let refused = desk.post("/admin/users/act", &[("act", "delete"), ("ids", id)]);
+        refused.says(403, "auth.view_user");
+    }
+    let page = desk.post("/admin/permissions/", &[("app", ""), ("codename", "")]);
+    assert_eq!(page.status, 400);
+    let page = page.text();
+    assert!(page.contains("Add the permission") && !page.contains("change_user"), "{page}");
+    desk.post("/admin/permissions/", &[("app", "shop"), ("codename", "sell")]).expect(303);
+}
+
+#[test]
 fn only_a_superuser_touches_staff_and_superusers() {
     let (world, mut root) = office();
     let colleague = world.user("colleague");

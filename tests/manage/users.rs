@@ -1,4 +1,4 @@
-use countersign_e2e::PASSWORD;
+use countersign_e2e::{Mailbox, PASSWORD};
 use serde_json::{Value, json};
 
 use super::*;
@@ -273,6 +273,74 @@ fn groups_and_permissions_are_set_by_name_and_only_those_that_the_caller_has() {
     assert_eq!((rest["groups"].as_array().unwrap().len(), &rest["next"]), (1, &Value::Null));
     let all = get(&world, &token, "/permissions").expect(200).text();
     assert!(all.contains("shop.refund") && all.contains("countersign.introspect"), "{all}");
+}
+
+fn what_a_group_gives_is_given_by_who_has_it(world: &TestServer) {
+    let root = super_token(world);
+    let body = json!({"name": "payers", "permissions": ["countersign.change_key"]});
+    let group = post(world, &root, "/groups", &body).expect(201).json();
+    assert_eq!(group["name"], "payers");
+    let body = json!({"username": "ada", "groups": ["payers"]});
+    let path = format!("/users/{}", post(world, &root, "/users", &body).expect(201).json()["id"]);
+    let desk = token(world, "desk", &["auth.view_user", "auth.change_user"]);
+    let change = |token: &str, body: &Value| {
+        ask(world, token, "PATCH", &path).header("if-match", "*").json(body).send()
+    };
+    for body in [
+        json!({"own_permissions": ["countersign.change_key"]}),
+        json!({"own_permissions": ["countersign.change_key"], "groups": []}),
+    ] {
+        change(&desk, &body).expect_problem(403, "permission_denied");
+    }
+    change(&desk, &json!({"first_name": "Ada"})).expect(200);
+    let bare = change(&root, &json!({"groups": []})).expect(200).json();
+    assert_eq!((&bare["own_permissions"], &bare["permissions"]), (&json!([]), &json!([])));
+    // Whoever has it gives it.
+    let both = ["auth.change_user", "countersign.change_key"];
+    let body = json!({"own_permissions": ["countersign.change_key"]});
+    change(&token(world, "keys", &both), &body).expect(200);
+}
+
+#[test]
+fn nobody_gives_a_permission_they_lack_to_who_has_it_by_a_group() {
+    what_a_group_gives_is_given_by_who_has_it(&managed());
+    what_a_group_gives_is_given_by_who_has_it(&node(&Cluster::shared().database()).start());
+}
+
+fn an_invitation_is_sent_again_once(world: &TestServer, mailbox: &Mailbox) {
+    let token = token(world, "inviter", &["auth.add_user"]);
+    let invite = |key: &str, body: &Value| {
+        ask(world, &token, "POST", "/users").header("idempotency-key", key).json(body).send()
+    };
+    let body = json!({"email": "ada@example.com", "invite": true});
+    let first = invite("first", &body).expect(201).json();
+    mailbox.wait_for("ada@example.com", 1);
+    let again = invite("again", &body).expect(201).json();
+    assert_eq!((&again["id"], &again["invitation"]["mailed"]), (&first["id"], &json!(true)));
+    let link = mailbox.wait_for("ada@example.com", 2).token();
+    assert_eq!(invite("again", &body).expect(201).json()["id"], first["id"]);
+    let other = json!({"email": "bob@example.com", "invite": true});
+    invite("again", &other).expect_problem(422, "idempotency_key_reused");
+    // The second mail's link is good still: no third one has ended it.
+    let body = json!({"username": "ada", "password": PASSWORD, "invitation": link});
+    world.request("POST", "/accounts/register").json(&body).send().expect(201);
+    assert_eq!(mailbox.to("ada@example.com").len(), 2);
+}
+
+#[test]
+fn an_invitation_that_is_repeated_under_its_key_is_mailed_once() {
+    let set = |builder: TestServerBuilder, mailbox: &Mailbox| {
+        builder
+            .set("manage", "on")
+            .set("registration", "invite")
+            .set("mail_url", &mailbox.url())
+            .start()
+    };
+    let mailbox = Mailbox::new();
+    an_invitation_is_sent_again_once(&set(TestServer::builder(), &mailbox), &mailbox);
+    let mailbox = Mailbox::new();
+    let nodes = node(&Cluster::shared().database());
+    an_invitation_is_sent_again_once(&set(nodes, &mailbox), &mailbox);
 }
 
 #[test]

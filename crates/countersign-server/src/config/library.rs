@@ -171,7 +171,7 @@ impl Config {
     pub(crate) fn settings(&self) -> Result<Settings, ConfigError> {
         let mut settings = Settings::default();
         settings.public_url = self.public_url()?;
-        settings.base_path = self.required("base_path")?;
+        settings.base_path = self.base_path()?;
         settings.issuer = self.optional("issuer")?;
         settings.audience = self.optional("audience")?;
         // One server has one store for itself: whatever becomes of its issuer, nobody is logged
@@ -317,6 +317,18 @@ impl Config {
         Ok(parsed)
     }
 
+    /// Where the endpoints are. The admin site and the management API are looked at where they are
+    /// served.
+    fn base_path(&self) -> Result<String, ConfigError> {
+        let path: String = self.required("base_path")?;
+        let first = path.split('/').nth(1).unwrap_or_default();
+        if OWN_PATHS.contains(&first) && !["admin", "manage"].contains(&first) {
+            let reason = format!("paths of this server's own begin with /{first}; choose another");
+            return Err(self.wrong("base_path", &path, reason));
+        }
+        Ok(path)
+    }
+
     /// Whether clients are on this machine: a developer's.
     ///
     /// # Errors
@@ -335,13 +347,14 @@ fn is_local(url: &Url) -> bool {
 }
 
 /// What paths of this server begin with, besides the base path.
-const OWN_PATHS: [&str; 9] = [
+const OWN_PATHS: [&str; 10] = [
     ".well-known",
     "account",
     "admin",
     "demo",
     "docs",
     "healthz",
+    "manage",
     "metrics",
     "openapi.json",
     "readyz",

@@ -3,12 +3,15 @@
 //! what goes.
 
 use askama::Template;
+use aws_lc_rs::digest::{SHA256, digest};
 use axum::extract::State;
 use axum::http::StatusCode;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign::store::admin::{Rule, UserAct, UserSearch, WhatGoes};
 use countersign::user::{User, UserId};
 
-use crate::admin::gate::{Posted, Staff};
+use crate::admin::gate::Posted;
 use crate::admin::kit::field::{Field, own_password};
 use crate::admin::kit::forms::Form;
 use crate::admin::kit::frame::Frame;
@@ -31,10 +34,12 @@ pub(crate) async fn act(State(admin): State<Admin>, posted: Posted) -> PageResul
         _ => return Err(PageError::bad("Choose what to do with the users that you ticked.")),
     };
     staff.needs(permit)?;
+    // The answer names those whom it is about.
+    staff.needs(Permit::ViewUser)?;
     let whom = Whom::asked(&posted.form)?;
     let ids = match &whom {
         Whom::Ticked(ids) => ids.clone(),
-        Whom::Matching(query) => matching(&admin, staff, query).await?,
+        Whom::Matching(query) => matching(&admin, query).await?,
     };
     let mut users = Vec::with_capacity(ids.len());
     for id in &ids {
@@ -62,10 +67,9 @@ pub(crate) async fn act(State(admin): State<Admin>, posted: Posted) -> PageResul
         }
     }
     if act == UserAct::Delete || matches!(whom, Whom::Matching(_)) {
-        // Users who began to match meanwhile have not been seen: the page that asks comes again.
+        // Others than those who matched have not been asked about: the page that asks comes again.
         let is_sure = posted.form.ticked("sure")
-            && (matches!(whom, Whom::Ticked(_))
-                || posted.form.text("many") == ids.len().to_string());
+            && (matches!(whom, Whom::Ticked(_)) || posted.form.text("seen") == mark_of(&ids));
         if !is_sure {
             let page_to_confirm = ConfirmAct::new(&admin, &posted, act, &whom, users).await?;
             return Ok(page(StatusCode::OK, &page_to_confirm));
@@ -119,8 +123,7 @@ impl Whom {
 }
 
 /// The ids of all that a search finds.
-async fn matching(admin: &Admin, staff: &Staff, query: &Form) -> Result<Vec<UserId>, PageError> {
-    staff.needs(Permit::ViewUser)?;
+async fn matching(admin: &Admin, query: &Form) -> Result<Vec<UserId>, PageError> {
     let mut search =
         UserSearch { from: None, limit: READ_AT_ONCE, ..search(query, admin.clock.now())? };
     let mut ids = Vec::new();
@@ -144,6 +147,13 @@ async fn matching(admin: &Admin, staff: &Staff, query: &Form) -> Result<Vec<User
             None => return Ok(ids),
         }
     }
+}
+
+/// What tells these users from any others.
+fn mark_of(ids: &[UserId]) -> String {
+    let mut ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
+    ids.sort_unstable();
+    URL_SAFE_NO_PAD.encode(digest(&SHA256, ids.join(" ").as_bytes()))
 }
 
 /// What goes with them, in words.
@@ -177,6 +187,8 @@ struct ConfirmAct {
     /// The search, when all that it finds are meant.
     matching: Option<String>,
     many: usize,
+    /// Who they are, for the form that says yes.
+    seen: String,
     users: Vec<User>,
     more: usize,
     goes: Vec<String>,
@@ -213,6 +225,7 @@ impl ConfirmAct {
             is_delete,
             matching: matching.map(|query| query.trim_start_matches('?').to_owned()),
             many,
+            seen: mark_of(&ids),
             users: users.into_iter().take(shown).collect(),
             more: many.saturating_sub(shown),
             goes,

@@ -175,6 +175,7 @@ struct PermissionsPage<'a> {
     rows: Vec<PermissionRow>,
     more: usize,
     fields: [Field<'a>; 3],
+    may_view: bool,
     may_add: bool,
 }
 
@@ -187,7 +188,9 @@ impl<'a> PermissionsPage<'a> {
         errors: &'a Errors,
     ) -> Result<Self, PageError> {
         let find = query.text("q").trim().to_lowercase();
-        let all = admin.store.permissions().await?.into_iter();
+        // Whoever only adds comes here with a mistake, and sees no more than that.
+        let may_view = may(&staff.user, Permit::ViewPermission);
+        let all = if may_view { admin.store.permissions().await? } else { Vec::new() }.into_iter();
         let mut rows: Vec<_> = all
             .filter(|row| {
                 find.is_empty()
@@ -199,7 +202,8 @@ impl<'a> PermissionsPage<'a> {
         rows.truncate(ROWS);
         let may_add = may(&staff.user, Permit::AddPermission);
         let frame = staff.frame("/admin/permissions/", "Permissions").saying(query);
-        Ok(Self { frame, find, rows, more, fields: fields(text, errors, true, true), may_add })
+        let fields = fields(text, errors, true, true);
+        Ok(Self { frame, find, rows, more, fields, may_view, may_add })
     }
 }
 

@@ -42,7 +42,8 @@ pub struct Actor {
 /// Where nothing of the row itself changes, both are the same.
 ///
 /// Of a user who is added, both are the new row. Of an act on no user, as on a group, both are the
-/// operator's own; when a group gets permissions, `after` has them too.
+/// operator's own; when a group gets permissions, `after` has them too. Of an edit, `before` is
+/// without the permissions that the user gets for themselves, though a group gave them before.
 ///
 /// ```
 /// use countersign::store::admin::Rule;

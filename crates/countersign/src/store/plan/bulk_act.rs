@@ -4,7 +4,7 @@ use super::audit_lines::line;
 use super::superusers::is_one;
 use crate::session::RevokedReason;
 use crate::store::admin::{Actor, AdminError, AuditKind, AuditLine, UserAct};
-use crate::user::{User, UserId};
+use crate::user::User;
 
 /// What becomes of a user's row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,34 +51,26 @@ impl<'a> BulkPlan<'a> {
         Ok(Self { users, act, row, ends_sessions, takes_a_superuser })
     }
 
-    /// Those for whom it changes anything; whoever `had_sessions` counts where sessions are all
-    /// that it ends.
-    pub(crate) fn changed(
-        &self,
-        had_sessions: impl Fn(UserId) -> bool,
-    ) -> impl Iterator<Item = &'a User> {
+    /// Those for whom it changes anything.
+    pub(crate) fn changed(&self) -> impl Iterator<Item = &'a User> {
         let (act, users) = (self.act, self.users);
         users.iter().filter(move |user| match act {
             UserAct::Activate => !user.is_active,
             UserAct::Deactivate => user.is_active,
-            UserAct::Delete => true,
-            UserAct::EndSessions => had_sessions(user.id),
+            // Who has no session may have remembered devices, which are asked again.
+            UserAct::Delete | UserAct::EndSessions => true,
         })
     }
 
     /// What the audit log says of it: a line for each who is changed.
-    pub(crate) fn lines(
-        &self,
-        had_sessions: impl Fn(UserId) -> bool,
-        by: &Actor,
-    ) -> Vec<AuditLine> {
+    pub(crate) fn lines(&self, by: &Actor) -> Vec<AuditLine> {
         let kind = match self.act {
             UserAct::Activate => AuditKind::UserActivated,
             UserAct::Deactivate => AuditKind::UserDeactivated,
             UserAct::Delete => AuditKind::UserDeleted,
             UserAct::EndSessions => AuditKind::SessionsEnded,
         };
-        self.changed(had_sessions)
+        self.changed()
             .map(|user| line(by, kind, Some(user.id), None, user.username.clone()))
             .collect()
     }
@@ -96,6 +88,7 @@ mod tests {
 
     use super::*;
     use crate::store::plan::user_edit::tests::user;
+    use crate::user::UserId;
 
     fn two() -> [User; 2] {
         let bob = User { id: UserId::new(8), is_active: false, ..user("bob") };
@@ -113,10 +106,10 @@ mod tests {
             (UserAct::Activate, AuditKind::UserActivated, &["bob"][..]),
             (UserAct::Deactivate, AuditKind::UserDeactivated, &["ada"]),
             (UserAct::Delete, AuditKind::UserDeleted, &["ada", "bob"]),
-            (UserAct::EndSessions, AuditKind::SessionsEnded, &["ada"]),
+            (UserAct::EndSessions, AuditKind::SessionsEnded, &["ada", "bob"]),
         ] {
             let plan = BulkPlan::of(&users, act, None, &by()).unwrap();
-            let lines = plan.lines(|id| id == users[0].id, &by());
+            let lines = plan.lines(&by());
             let names: Vec<_> = lines.iter().map(|line| line.detail.as_str()).collect();
             assert_eq!(names, whose, "{act:?}");
             assert!(lines.iter().all(|line| line.kind == kind));

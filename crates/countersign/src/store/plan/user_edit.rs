@@ -56,6 +56,15 @@ impl<'a> UserEditPlan<'a> {
     }
 }
 
+/// The user as they were before an edit, for the rule that is asked about it: without the
+/// permissions that they get for themselves, though a group gave them. Who leaves the group keeps
+/// them, so they are given all the same.
+pub(crate) fn before_given(before: &User, permissions: &Given) -> User {
+    let mut before = before.clone();
+    before.permissions.retain(|name| !permissions.added.contains(name));
+    before
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use jiff::Timestamp;

@@ -81,11 +81,16 @@ async fn send(client: &mut Object, token: &NewToken, mails: &[NewMail], by: &Act
     let operator = hold(&transaction, &[id], by).await?;
     let user = users::by_id(&transaction, id).await?.ok_or(AdminError::Gone)?;
     by.is_let(operator.as_ref(), std::iter::once((&user, &user)))?;
+    // What was queued under the key before is on its way. A link by hand may have been lost.
+    if once::made_before(&transaction, by).await?.is_some() && !mails.is_empty() {
+        return Ok(((), Vec::new()));
+    }
     if tokens::fingerprint(&transaction, id).await? != Some(token.fingerprint) {
         return Err(AdminError::Stale.into());
     }
     issue::issue(&transaction, token, true).await?;
     outbox::queue(&transaction, mails, MailBounds::OF_ACTS).await?;
+    once::keep(&transaction, by, id).await?;
     let told = link_line(by, id, token.purpose, !mails.is_empty());
     audit::noted(transaction, (), vec![told]).await
 }

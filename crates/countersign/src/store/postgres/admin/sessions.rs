@@ -151,7 +151,7 @@ pub(super) async fn end_of_user(client: &mut Object, id: UserId, by: &Actor) -> 
     by.is_let(operator.as_ref(), std::iter::once((&user, &user)))?;
     let ended = end_sessions(&transaction, &[id], RevokedReason::Admin, by.now).await?;
     let entry = line(by, AuditKind::SessionsEnded, Some(id), None, user.username);
-    audit::noted(transaction, ended.many, vec![entry]).await
+    audit::noted(transaction, ended, vec![entry]).await
 }
 
 /// Ends the first of them; how many, and from where to go on. The line comes with them.

@@ -3,8 +3,6 @@
 //! Whatever changes several rows takes its locks in one order: the lock of the superusers, rows of
 //! users by their ids, their sessions by their ids.
 
-use std::collections::HashSet;
-
 use async_trait::async_trait;
 use deadpool_postgres::{GenericClient, Object, Transaction};
 use jiff::Timestamp;
@@ -25,7 +23,7 @@ use crate::store::plan::audit_lines::{Acted, Given, added, line, logged};
 use crate::store::plan::bulk_act::{BulkPlan, RowChange, takes_away};
 use crate::store::plan::grants::GrantsPlan;
 use crate::store::plan::superusers::keep_one;
-use crate::store::plan::user_edit::UserEditPlan;
+use crate::store::plan::user_edit::{UserEditPlan, before_given};
 use crate::store::postgres::columns::{get, micros};
 use crate::store::postgres::{PostgresStore, endings, outbox, tokens, users};
 use crate::store::sql::lists::COUNTED;
@@ -232,7 +230,8 @@ pub(super) async fn apply_edit(
     if after.email != before.user.email {
         tokens::end_every_token(&transaction, id, by.now).await?;
     }
-    by.is_let(operator.as_ref(), std::iter::once((&before.user, &after)))?;
+    let as_given = before_given(&before.user, &permissions);
+    by.is_let(operator.as_ref(), std::iter::once((&as_given, &after)))?;
     outbox::queue(&transaction, mails, MailBounds::OF_ACTS).await?;
     audit::noted(transaction, after, plan.lines(&groups, &permissions, by)).await
 }
@@ -302,9 +301,8 @@ pub(super) async fn apply_act(
     if let Some(sql) = change.filter(|_| is_first) {
         transaction.execute(sql, &[&rows]).await?;
     }
-    let mut had_sessions = HashSet::new();
     if let Some(reason) = plan.ends_sessions {
-        had_sessions.extend(end_sessions(&transaction, ids, reason, by.now).await?.whose);
+        end_sessions(&transaction, ids, reason, by.now).await?;
     }
     // A deletion is behind the ends of the sessions: hooks are told of nothing after it.
     if let Some(sql) = change.filter(|_| !is_first) {
@@ -313,7 +311,7 @@ pub(super) async fn apply_act(
     if plan.takes_a_superuser {
         keep_one(is_a_superuser_left(&transaction).await?)?;
     }
-    let lines = plan.lines(|id| had_sessions.contains(&id.to_string()), by);
+    let lines = plan.lines(by);
     audit::noted(transaction, lines.len() as u64, lines).await
 }
 
@@ -343,22 +341,15 @@ pub(super) async fn what_goes_with(
     })
 }
 
-/// Sessions that were ended.
-pub(super) struct EndedSessions {
-    /// The ids of those who had any, at the admin site too.
-    whose: Vec<String>,
-    /// How many there were, but for those of the admin site.
-    pub(super) many: u64,
-}
-
-/// Ends the sessions of these users, those of the admin site too. Every device is asked for a
-/// factor again, as after a user's own logout everywhere. The caller holds the users' rows.
+/// Ends the sessions of these users, those of the admin site too, and says how many there were but
+/// for those. Every device is asked for a factor again, as after a user's own logout everywhere.
+/// The caller holds the users' rows.
 pub(super) async fn end_sessions(
     transaction: &Transaction<'_>,
     ids: &[UserId],
     reason: RevokedReason,
     now: Timestamp,
-) -> Result<EndedSessions, Failure> {
+) -> Result<u64, Failure> {
     let texts: Vec<String> = ids.iter().map(UserId::to_string).collect();
     let rows: Vec<i64> = ids.iter().filter_map(|id| id.as_i64()).collect();
     transaction
@@ -373,27 +364,19 @@ pub(super) async fn end_sessions(
         )
         .await?;
     let ended = transaction
-        .query(
+        .execute(
             "WITH own AS (
                  SELECT id FROM sessions WHERE user_id = ANY($1) AND revoked_at IS NULL
                      AND expires_at > $2 ORDER BY id FOR UPDATE
              ), operators AS (
-                 DELETE FROM admin_sessions WHERE user_id = ANY($4) RETURNING user_id
-             ), ended AS (
-                 UPDATE sessions SET revoked_at = $2, revoked_reason = $3
-                     WHERE id IN (SELECT id FROM own) RETURNING user_id
+                 DELETE FROM admin_sessions WHERE user_id = ANY($4)
              )
-             SELECT user_id, true AS counts FROM ended UNION ALL SELECT user_id::text, false
-                 FROM operators",
+             UPDATE sessions SET revoked_at = $2, revoked_reason = $3
+                 WHERE id IN (SELECT id FROM own)",
             &[&texts, &micros(now), &reason.as_str(), &rows],
         )
         .await?;
-    let mut sessions = EndedSessions { whose: Vec::with_capacity(ended.len()), many: 0 };
-    for row in &ended {
-        sessions.whose.push(get(row, "user_id")?);
-        sessions.many += u64::from(get::<bool>(row, "counts")?);
-    }
-    Ok(sessions)
+    Ok(ended)
 }
 
 /// Gives and takes, and says what that was by name.

@@ -82,11 +82,16 @@ fn send(connection: &Connection, token: &NewToken, mails: &[NewMail], by: &Actor
     let id = token.user.ok_or(AdminError::Gone)?;
     let user = users::by_id(connection, id)?.ok_or(AdminError::Gone)?;
     by.is_let(operator(connection, by)?.as_ref(), std::iter::once((&user, &user)))?;
+    // What was queued under the key before is on its way. A link by hand may have been lost.
+    if once::made_before(connection, by)?.is_some() && !mails.is_empty() {
+        return Ok(((), Vec::new()));
+    }
     if tokens::fingerprint(connection, id)? != Some(token.fingerprint) {
         return Err(AdminError::Stale.into());
     }
     issue::issue(connection, token, true)?;
     outbox::queue(connection, mails, MailBounds::OF_ACTS)?;
+    once::keep(connection, by, id)?;
     let told = link_line(by, id, token.purpose, !mails.is_empty());
     audit::noted(connection, (), vec![told])
 }

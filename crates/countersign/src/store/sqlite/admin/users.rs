@@ -21,7 +21,7 @@ use crate::store::plan::audit_lines::{Acted, Given, added, line, logged};
 use crate::store::plan::bulk_act::{BulkPlan, RowChange};
 use crate::store::plan::grants::GrantsPlan;
 use crate::store::plan::superusers::keep_one;
-use crate::store::plan::user_edit::UserEditPlan;
+use crate::store::plan::user_edit::{UserEditPlan, before_given};
 use crate::store::sql::query::Sql;
 use crate::store::sql::searches;
 use crate::store::sql::statements;
@@ -219,7 +219,8 @@ pub(super) fn apply_edit(
     if user.email != before.user.email {
         tokens::end_every_token(connection, id, by.now)?;
     }
-    by.is_let(operator.as_ref(), std::iter::once((&before.user, &user)))?;
+    let as_given = before_given(&before.user, &permissions);
+    by.is_let(operator.as_ref(), std::iter::once((&as_given, &user)))?;
     outbox::queue(connection, mails, MailBounds::OF_ACTS)?;
     audit::noted(connection, user, plan.lines(&groups, &permissions, by))
 }
@@ -263,19 +264,13 @@ pub(super) fn apply_act(
     let operator = operator(connection, by)?;
     let users = each_once(connection, ids)?;
     let plan = BulkPlan::of(&users, act, operator.as_ref(), by)?;
-    let mut had_sessions = HashSet::new();
     if let Some(reason) = plan.ends_sessions {
         for id in users.iter().map(|user| user.id) {
-            let operates = is_at_the_site(connection, id)?;
             factors::change_version(connection, id, false)?;
-            let ended = sessions::revoke_of_user(connection, id, None, reason, by.now)?;
-            if operates || ended > 0 {
-                had_sessions.insert(id);
-            }
+            sessions::revoke_of_user(connection, id, None, reason, by.now)?;
         }
     }
-    let had_sessions = |id: UserId| had_sessions.contains(&id);
-    for id in plan.changed(had_sessions).map(|user| user.id) {
+    for id in plan.changed().map(|user| user.id) {
         match plan.row {
             RowChange::Activate => {
                 users::set_active(connection, id, true, by.now)?;
@@ -292,7 +287,7 @@ pub(super) fn apply_act(
     if plan.takes_a_superuser {
         keep_one(is_a_superuser_left(connection)?)?;
     }
-    let lines = plan.lines(had_sessions, by);
+    let lines = plan.lines(by);
     audit::noted(connection, lines.len() as u64, lines)
 }
 
@@ -386,13 +381,6 @@ pub(super) fn named(
     id: i64,
 ) -> Result<Option<String>, Failure> {
     Ok(connection.prepare_cached(sql)?.query_row([id], |row| row.get(0)).optional()?)
-}
-
-/// Whether the user has sessions of the admin site, which end with the others.
-fn is_at_the_site(connection: &Connection, id: UserId) -> Result<bool, Failure> {
-    let mut statement = connection
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM admin_sessions WHERE user_id = ?)")?;
-    Ok(statement.query_row([id.as_i64()], |row| row.get(0))?)
 }
 
 /// Whether somebody is left who can do everything.
