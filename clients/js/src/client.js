@@ -22,6 +22,8 @@ import { turns } from './turns.js';
  * @property {(answer: any) => Promise<void>} keep takes the tokens out of an answer
  * @property {() => boolean} isForeign whether the refresh token that was read last was stored by
  * somebody else, and may be another session's
+ * @property {() => Promise<boolean>} isReplaced whether what is stored by now is not the refresh
+ * token that was read last
  * @property {() => Promise<void>} drop forgets the refresh token
  */
 
@@ -208,30 +210,36 @@ export function build(options = {}, vault) {
       });
     }
     if (version !== asked) return;
-    let answer, sent, user, same;
+    let answer, ending;
+    let sent = over;
     try {
       const json = await vault?.refreshToken();
-      if (vault && !json?.refresh_token) return leave('refresh_token_missing', undefined, false);
       const found = await learn();
       // Another tab may have answered in the meantime.
       if (version !== asked) return;
+      if (vault && !json?.refresh_token) return leave('refresh_token_missing', undefined, false);
       if (found?.user === null) return leave(found.code, found.reason, false);
       // The lifetime counts from before the request: that is never too long, whatever the device's
       // clock says.
       sent = deadline(env, 0);
       answer = checked(await signed('/refresh', { json }));
-      same = vault ? !vault.isForeign() : csrf === answer.csrf_token;
-      await vault?.keep(answer);
-      user = answer.user ?? null;
-      // Whoever compares them sees that nothing has changed.
-      if (JSON.stringify(user) === JSON.stringify(state.user)) user = state.user;
-      // Another process of the same app has refreshed.
-      same ||= vault && user && user.id === state.user?.id;
     } catch (/** @type {any} */ error) {
-      if (version === asked && error.status === 401 && ENDING.test(error.code))
-        return leave(error.code, error.reason, true);
-      throw error;
+      if (error.status !== 401 || !ENDING.test(error.code)) throw error;
+      ending = error;
     }
+    // Another process of the same app has logged in or out meanwhile, or has refreshed: the answer
+    // is about a token that is not the app's any more, and what is stored counts.
+    const isLate = await vault?.isReplaced();
+    if (version !== asked) return;
+    if (isLate) return refreshOnce(asked, false);
+    if (ending) return leave(ending.code, ending.reason, true);
+    let same = vault ? !vault.isForeign() : csrf === answer.csrf_token;
+    await vault?.keep(answer);
+    let user = answer.user ?? null;
+    // Whoever compares them sees that nothing has changed.
+    if (JSON.stringify(user) === JSON.stringify(state.user)) user = state.user;
+    // Another process of the same app has refreshed.
+    same ||= vault && user && user.id === state.user?.id;
     if (version === asked) begin(answer, sent, user, same);
   }
 

@@ -20,6 +20,8 @@ export function createNativeClient({
   let known;
   let isForeign = false;
 
+  const stored = async () => (await kept(() => storage.get(refreshToken))) || undefined;
+
   /**
    * @template T
    * @param {() => T | Promise<T>} work
@@ -41,12 +43,13 @@ export function createNativeClient({
   return build(options, {
     // Read each time: another window or process may have stored a newer one.
     async refreshToken() {
-      const found = (await kept(() => storage.get(refreshToken))) || undefined;
+      const found = await stored();
       isForeign ||= Boolean(known) && found !== known;
       known = found;
       return { refresh_token: found };
     },
     isForeign: () => isForeign,
+    isReplaced: async () => (await stored()) !== known,
     async loginFields() {
       return {
         transport: 'body',
@@ -64,11 +67,13 @@ export function createNativeClient({
       if (answer.device_token) await kept(() => storage.set(deviceToken, answer.device_token));
     },
     async drop() {
+      const found = known;
       known = undefined;
       isForeign = false;
       // The device stays known: its token opens nothing, and spares its owner the strangers'
       // failures.
-      await kept(() => storage.remove(refreshToken));
+      // Where there was nothing, there may be another process's login by now.
+      if (found) await kept(() => storage.remove(refreshToken));
     },
   });
 }

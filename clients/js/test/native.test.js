@@ -15,6 +15,30 @@ function keyStore() {
   };
 }
 const native = (storage) => ({ make: createNativeClient, options: { storage } });
+const REFRESH = '/accounts/refresh';
+const TOKEN = 'countersign.refresh_token';
+const bertha = { username: 'bertha', password: 'right' };
+const types = (tab) => tab.changes.map(({ type }) => type);
+
+/**
+ * Two processes of one app that know nothing of each other: one storage, and no locks. The answer
+ * to the first one's refresh is on its way, until it is let go.
+ */
+async function twoProcesses() {
+  const w = world();
+  const storage = keyStore();
+  const process = { ...native(storage), env: { locks: undefined } };
+  const first = await w.signedIn(process);
+  const second = w.tab(process);
+  await w.settle(second.client.restore());
+  let go;
+  w.server.next(REFRESH, async (request, handle) => {
+    const answer = await handle();
+    await new Promise((resolve) => (go = resolve));
+    return answer;
+  });
+  return { w, storage, process, first, second, go: () => go() };
+}
 
 test('a_native_client_logs_in_refreshes_and_logs_out_without_cookies', async () => {
   const w = world();
@@ -108,4 +132,107 @@ test('a_native_client_whose_access_token_is_long_dead_still_ends_its_session', a
   w.server.tokens.clear();
   await w.settle(client.logout());
   assert.equal([...w.server.sessions.values()][0].ended.reason, 'logout');
+});
+
+test('a_late_refresh_of_one_process_leaves_the_login_of_another_alone', async () => {
+  const { w, storage, first, second, go } = await twoProcesses();
+  const late = first.client.refresh();
+  await w.run(0);
+  await w.settle(second.client.login(bertha));
+  const theirs = storage.kept.get(TOKEN).split('/')[0];
+  go();
+  await w.settle(late);
+  assert.equal(storage.kept.get(TOKEN).split('/')[0], theirs);
+  await w.settle(second.client.refresh());
+  assert.equal(second.client.user.username, 'bertha');
+  // And the first one is with who is logged in, told as an end and a beginning.
+  assert.equal(first.client.user.username, 'bertha');
+  assert.deepEqual(types(first), ['signed_in', 'signed_out', 'signed_in']);
+  assert.equal(first.changes[1].code, 'session_changed');
+});
+
+test('a_late_ending_of_one_process_leaves_the_login_of_another_alone', async () => {
+  const { w, storage, first, second, go } = await twoProcesses();
+  w.server.end([...w.server.sessions.values()][0], 'session_revoked', 'replaced');
+  const late = first.client.refresh();
+  await w.run(0);
+  await w.settle(second.client.login(bertha));
+  const theirs = storage.kept.get(TOKEN).split('/')[0];
+  go();
+  await w.settle(late);
+  assert.equal(storage.kept.get(TOKEN)?.split('/')[0], theirs);
+  await w.settle(second.client.refresh());
+  assert.equal(second.client.user.username, 'bertha');
+  assert.equal(first.client.user.username, 'bertha');
+  assert.equal(first.changes[1].code, 'session_changed');
+});
+
+test('what_waits_for_a_late_refresh_is_not_sent_as_whose_the_storage_is_by_then', async () => {
+  const { w, first, second, go } = await twoProcesses();
+  w.clock.sleep(400_000);
+  const write = first.client.fetch(API, { method: 'POST' });
+  await w.run(0);
+  await w.settle(second.client.login(bertha));
+  go();
+  await assert.rejects(w.settle(write), { code: 'session_changed', status: 0 });
+  assert.equal(w.server.count('/api/x'), 0);
+});
+
+test('a_late_refresh_leaves_the_newer_token_of_the_same_session_alone', async () => {
+  const { w, storage, first, second, go } = await twoProcesses();
+  const late = first.client.refresh();
+  await w.run(0);
+  await w.settle(second.client.refresh());
+  const newer = storage.kept.get(TOKEN);
+  const sent = [];
+  w.server.next(REFRESH, async (request, handle) => {
+    sent.push((await request.clone().json()).refresh_token);
+    return handle();
+  });
+  go();
+  assert.ok(await w.settle(late));
+  assert.deepEqual(sent, [newer]);
+  assert.deepEqual(types(first), ['signed_in', 'refreshed']);
+});
+
+test('a_late_refresh_stores_nothing_where_another_process_has_logged_out', async () => {
+  const { w, storage, first, second, go } = await twoProcesses();
+  const late = first.client.refresh();
+  await w.run(0);
+  await w.settle(second.client.logout());
+  go();
+  assert.equal(await w.settle(late), undefined);
+  assert.ok(!storage.kept.has(TOKEN));
+  assert.equal(first.client.state.code, 'refresh_token_missing');
+});
+
+test('a_refresh_that_comes_after_an_end_of_ones_own_stores_nothing', async () => {
+  const { w, storage, first, go } = await twoProcesses();
+  const late = first.client.refresh();
+  await w.run(0);
+  await w.settle(first.client.logoutAll());
+  go();
+  assert.equal(await w.settle(late), undefined);
+  assert.ok(!storage.kept.has(TOKEN));
+  assert.equal(first.client.state.reason, 'logout_all');
+});
+
+test('who_finds_no_token_removes_none_that_is_stored_a_moment_later', async () => {
+  const w = world();
+  const storage = keyStore();
+  const process = { ...native(storage), env: { locks: undefined } };
+  const slow = {
+    ...storage,
+    async get(name) {
+      const found = await storage.get(name);
+      await new Promise((resolve) => w.clock.setTimeout(resolve, 50));
+      return found;
+    },
+  };
+  const first = w.tab({ ...process, options: { storage: slow } });
+  const late = first.client.restore();
+  await w.run(10);
+  await w.settle(w.tab(process).client.login(bertha));
+  assert.equal(await w.settle(late), null);
+  assert.ok(storage.kept.has(TOKEN));
 });
