@@ -115,8 +115,12 @@ export function build(options = {}, vault) {
     const before = state;
     const type = same && before.status === 'signed_in' ? 'refreshed' : 'signed_in';
     const { user } = session;
+    if (!same) {
+      // Late messages about the session before count for nothing.
+      if (csrf && csrf !== session.csrf) others.end(csrf);
+      ours = new Set();
+    }
     ({ access, csrf, left } = session);
-    if (!same) ours = new Set();
     ours.add(session.access);
     if (ours.size > REMEMBERED) ours.delete([...ours][0]);
     rise();

@@ -22,12 +22,17 @@ export function tabs(env, name, page) {
   const channel = name && env.BroadcastChannel && new env.BroadcastChannel(name);
   /**
    * Ended sessions. Late messages about them count for nothing.
-   * @type {Set<string>}
+   * @type {Set<string | undefined>}
    */
   const ended = new Set();
   const tell = (/** @type {object} */ message) => void (channel && channel.postMessage(message));
-  const share = (/** @type {string} */ type) =>
-    tell({ type, ...page.now(), at: env.wall() });
+
+  function share(/** @type {string} */ type) {
+    const now = page.now();
+    // What the server itself has given has not ended.
+    ended.delete(now.csrf);
+    tell({ type, ...now, at: env.wall() });
+  }
 
   function hear(/** @type {any} */ { data }) {
     const { access, csrf, left } = page.now();
@@ -67,9 +72,9 @@ export function tabs(env, name, page) {
      * The session is over: nothing that comes of it later counts. `aloud`: the others are told.
      *
      * @param {string} csrf
-     * @param {any} code
-     * @param {any} reason
-     * @param {boolean} aloud
+     * @param {any} [code]
+     * @param {any} [reason]
+     * @param {boolean} [aloud]
      */
     end(csrf, code, reason, aloud) {
       ended.add(csrf);

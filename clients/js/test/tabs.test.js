@@ -280,6 +280,71 @@ test('a_late_message_about_an_ended_session_counts_for_nothing', async () => {
   assert.equal(tab.client.state.status, 'signed_out');
 });
 
+test('a_late_message_of_the_session_before_a_login_takes_no_tab_back_to_its_user', async () => {
+  const w = world();
+  const tab = await w.signedIn();
+  const other = w.tab();
+  await w.settle(other.client.restore());
+  const channel = new w.browser.BroadcastChannel(`countersign:${BASE}`);
+  const now = { left: 290_000, at: w.clock.wall, user: tab.client.user };
+  const old = { ...now, access: 'dead', csrf: tab.client.csrfToken };
+  for (const username of ['bertha', 'alice']) {
+    await w.settle(tab.client.login({ username, password: 'right' }));
+    const access = await tab.client.accessToken();
+    for (const type of ['refreshed', 'signed_in']) channel.postMessage({ ...old, type });
+    await w.run(100);
+    for (const { client } of [tab, other]) {
+      assert.equal(client.user.username, username);
+      assert.equal(await client.accessToken(), access);
+    }
+  }
+});
+
+test('a_late_message_of_the_session_before_the_cookie_changed_counts_for_nothing', async () => {
+  const w = world();
+  const tab = await w.signedIn();
+  const old = { csrf: tab.client.csrfToken, user: tab.client.user };
+  const silent = w.tab({ env: { BroadcastChannel: undefined } });
+  await w.settle(silent.client.login({ username: 'bertha', password: 'right' }));
+  await w.settle(tab.client.refresh());
+  const channel = new w.browser.BroadcastChannel(`countersign:${BASE}`);
+  const late = { type: 'refreshed', access: 'dead', left: 290_000, at: w.clock.wall };
+  channel.postMessage({ ...late, ...old });
+  await w.run(100);
+  assert.equal(tab.client.user.username, 'bertha');
+});
+
+test('a_session_that_the_server_gives_again_is_heard_of_again', async () => {
+  const w = world();
+  const tab = await w.signedIn();
+  const other = w.tab();
+  await w.settle(other.client.restore());
+  const { session } = w.browser.jar;
+  // Two logins at once: the message of one that has lost comes last.
+  const channel = new w.browser.BroadcastChannel(`countersign:${BASE}`);
+  channel.postMessage({
+    type: 'signed_in',
+    access: 'lost',
+    csrf: 'lost',
+    user: { id: 6, username: 'bertha' },
+    left: 290_000,
+    at: w.clock.wall,
+  });
+  await w.run(0);
+  assert.equal(tab.client.user.username, 'bertha');
+  assert.equal(w.browser.jar.session, session);
+  for (const { client } of [tab, other]) {
+    await w.settle(client.refresh());
+    assert.equal(client.user.username, 'alice');
+  }
+  // Each hears of the other's refresh again.
+  const before = w.server.count(REFRESH);
+  await w.settle(tab.client.refresh());
+  await w.run(0);
+  assert.equal(await other.client.accessToken(), await tab.client.accessToken());
+  assert.equal(w.server.count(REFRESH), before + 1);
+});
+
 test('a_sign_out_of_an_older_session_does_not_end_the_new_one', async () => {
   const w = world();
   const tab = await w.signedIn();
