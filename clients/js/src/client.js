@@ -62,12 +62,26 @@ export function build(options = {}, vault) {
   // When a server last made us replace a token that should have been good.
   let replaced = over;
   const tries = retries(env);
+  let isClosed = false;
   /** @type {Promise<void> | undefined} */
   let flight;
   const refreshes = schedule(env, () => renew().catch(nothing));
 
-  const call = (/** @type {string} */ path, /** @type {import('./http.js').Call} */ what = {}) =>
-    send(env, base + path, vault ? 'omit' : 'include', what);
+  /** After `close` nothing begins, and nothing that comes counts. */
+  function live() {
+    if (isClosed) throw new CountersignError('The client is closed.', { code: 'client_closed' });
+  }
+
+  async function call(
+    /** @type {string} */ path,
+    /** @type {import('./http.js').Call} */ what = {},
+  ) {
+    live();
+    const answer = await send(env, base + path, vault ? 'omit' : 'include', what);
+    live();
+    return answer;
+  }
+
   const signing = signer({ env, call, grant, base, here, apiOrigins: options.apiOrigins });
   const { asUser } = signing;
   const pleaseSign = async (/** @type {AbortSignal | null} */ signal = null) =>
@@ -84,6 +98,7 @@ export function build(options = {}, vault) {
    * the server says what we need, or who is not there.
    */
   async function learn(/** @type {AbortSignal | null} */ signal = null) {
+    live();
     if (csrf || vault || (csrf = env.csrfCookie?.(base))) return;
     const asked = version;
     const found = await call('/session', { method: 'GET', signal });
@@ -143,6 +158,7 @@ export function build(options = {}, vault) {
     /** @type {any} */ reason,
     /** @type {boolean} */ aloud,
   ) {
+    live();
     if (csrf) others.end(csrf, code, reason, aloud);
     forget();
     if (state.status !== 'signed_out') out(code, reason);
@@ -171,6 +187,8 @@ export function build(options = {}, vault) {
   }
 
   function change(/** @type {import('./index.js').State} */ next, /** @type {any} */ event) {
+    // A listener may have closed it, at the end that was told before this beginning.
+    if (isClosed) return;
     state = Object.freeze(next);
     heard.tell(event);
   }
@@ -183,7 +201,11 @@ export function build(options = {}, vault) {
   }
 
   /** One refresh at a time; whoever comes in between waits for the same. */
-  const renew = () => (flight ??= tryUntilAnswered().finally(() => (flight = undefined)));
+  async function renew() {
+    live();
+    await (flight ??= tryUntilAnswered().finally(() => (flight = undefined)));
+    live();
+  }
 
   async function tryUntilAnswered() {
     const asked = version;
@@ -253,6 +275,7 @@ export function build(options = {}, vault) {
     /** @type {any} */ user,
     /** @type {boolean} */ same,
   ) {
+    live();
     // A little early: the server counts in whole seconds, of which the first may be nearly over,
     // and a request takes its time.
     const life = (answer.expires_in - 1) * 980;
@@ -410,6 +433,7 @@ export function build(options = {}, vault) {
     trusts: signing.trusts,
     onChange: heard.add,
     close() {
+      isClosed = true;
       forget();
       for (const target of env.events)
         for (const type of WAKING) target.removeEventListener(type, wake);

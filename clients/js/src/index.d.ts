@@ -397,7 +397,11 @@ export interface Client<U extends User = User> {
   /** Calls back with every change, in this tab or another. Answers with a function that ends it. */
   onChange(listener: (change: Change<U>) => void): () => void;
 
-  /** Forgets the tokens, and stops timers and listening. The session goes on. */
+  /**
+   * Forgets the tokens, and stops timers and listening. The session goes on. The client does
+   * nothing more: what is asked of it from then on is rejected with `client_closed`, and so is what
+   * was under way, whether or not the server has done it. A new client finds out, by `restore`.
+   */
   close(): void;
 }
 
@@ -410,6 +414,8 @@ export type OwnCode =
   | 'no_answer'
   /** Somebody else has signed in before it could be sent. */
   | 'session_changed'
+  /** `close` was called before the answer came, or before the call. */
+  | 'client_closed'
   /** The browser gave no passkey: the user has cancelled, or there is none. */
   | 'no_passkey'
   /** The place where a native client keeps its tokens has failed. */

@@ -19,7 +19,7 @@ import { deadline } from './clock.js';
  * @param {Page} page
  */
 export function tabs(env, name, page) {
-  const channel = name && env.BroadcastChannel && new env.BroadcastChannel(name);
+  let channel = name && env.BroadcastChannel && new env.BroadcastChannel(name);
   /**
    * Ended sessions. Late messages about them count for nothing.
    * @type {Set<string | undefined>}
@@ -80,6 +80,9 @@ export function tabs(env, name, page) {
       ended.add(csrf);
       if (aloud) tell({ type: 'signed_out', csrf, code, reason });
     },
-    close: () => void (channel && channel.close()),
+    close() {
+      if (channel) channel.close();
+      channel = undefined;
+    },
   };
 }

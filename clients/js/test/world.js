@@ -147,6 +147,7 @@ function makeBrowser() {
         channels.add(this);
       }
       postMessage(message) {
+        if (!channels.has(this)) throw new DOMException('is closed', 'InvalidStateError');
         const data = structuredClone(message);
         browser.messages.push(data);
         for (const other of channels) {
