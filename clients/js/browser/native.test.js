@@ -54,6 +54,20 @@ test('node_logs_in_stays_in_and_logs_out_with_the_real_server', async () => {
   client.close();
 });
 
+test('an_app_whose_storage_was_emptied_still_ends_its_session', async () => {
+  const phone = app();
+  const laptop = app();
+  await phone.client.login({ username: 'bertha', password: PASSWORD });
+  await laptop.client.login({ username: 'bertha', password: PASSWORD });
+  assert.equal((await laptop.client.sessions()).length, 2);
+  phone.kept.clear();
+  await phone.client.logout();
+  assert.equal((await laptop.client.sessions()).length, 1);
+  await laptop.client.logout();
+  phone.client.close();
+  laptop.client.close();
+});
+
 test('an_app_whose_session_was_ended_hears_why', async () => {
   const phone = app();
   const laptop = app();

@@ -396,10 +396,12 @@ export function build(options = {}, vault) {
           throwIfAborted(signal);
           try {
             const found = await learn(signal);
+            const json = await vault?.refreshToken();
             if (found?.user !== null)
               await signed('/logout', {
-                json: await vault?.refreshToken(),
-                access: vault ? undefined : access,
+                json,
+                // Where the storage has lost it, the access token says which session it is.
+                access: json?.refresh_token ? undefined : access,
                 signal,
               });
           } catch (/** @type {any} */ error) {

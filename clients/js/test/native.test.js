@@ -134,6 +134,18 @@ test('a_native_client_whose_access_token_is_long_dead_still_ends_its_session', a
   assert.equal([...w.server.sessions.values()][0].ended.reason, 'logout');
 });
 
+test('a_native_client_whose_storage_was_emptied_still_ends_its_session', async () => {
+  const w = world();
+  const storage = keyStore();
+  const { client, seen } = await w.signedIn(native(storage));
+  const access = await client.accessToken();
+  storage.kept.clear();
+  await w.settle(client.logout());
+  assert.equal(seen.at(-1).headers.get('Authorization'), `Bearer ${access}`);
+  assert.equal([...w.server.sessions.values()][0].ended?.reason, 'logout');
+  assert.equal(client.state.status, 'signed_out');
+});
+
 test('a_late_refresh_of_one_process_leaves_the_login_of_another_alone', async () => {
   const { w, storage, first, second, go } = await twoProcesses();
   const late = first.client.refresh();

@@ -104,14 +104,18 @@ export function makeServer(clock, lifetime) {
       return json({ user: null, code, reason });
     },
     async '/accounts/logout'(request, jar) {
-      const body = await request.text();
-      const session = body
-        ? sessions.get(JSON.parse(body).refresh_token.split('/')[0])
-        : jar.session;
-      if (session?.csrf && request.headers.get('X-CSRFTOKEN') !== session.csrf)
-        return problem(403, 'csrf_failed');
-      if (session) session.ended ??= { code: 'session_revoked', reason: 'logout' };
-      if (!body) jar.session = undefined;
+      const access = request.headers.get('Authorization')?.slice(7);
+      const named = tokens.get(access)?.session;
+      if (access && !named && !jar.session) return problem(401, 'token_invalid');
+      // With an access token the body is not even read.
+      const body = access ? '' : await request.text();
+      const stored = body && sessions.get(JSON.parse(body).refresh_token?.split('/')[0]);
+      const other = jar.session ?? stored;
+      const isSigned = !other?.csrf || request.headers.get('X-CSRFTOKEN') === other.csrf;
+      if (!named && !isSigned) return problem(403, 'csrf_failed');
+      for (const session of [named, isSigned && other])
+        if (session) session.ended ??= { code: 'session_revoked', reason: 'logout' };
+      jar.session = undefined;
       return new Response(null, { status: 204 });
     },
     async '/accounts/logout-all'(request, jar) {
