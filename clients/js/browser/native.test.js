@@ -68,6 +68,35 @@ test('an_app_whose_storage_was_emptied_still_ends_its_session', async () => {
   laptop.client.close();
 });
 
+test('a_process_whose_refresh_is_late_goes_on_with_who_has_logged_in', async () => {
+  const first = app();
+  await first.client.login({ username: 'alice', password: PASSWORD });
+  const second = app(first.kept);
+  const { get } = first.kept;
+  // The other process logs in while the request of the first is on its way.
+  first.kept.get = async (name) => {
+    const found = get.call(first.kept, name);
+    first.kept.get = get;
+    await second.client.login({ username: 'bertha', password: PASSWORD });
+    return found;
+  };
+  assert.ok(await first.client.refresh());
+  assert.equal(first.client.user.username, 'bertha');
+  assert.deepEqual(
+    first.changes.map(({ type, code, user }) => [type, code ?? user.username]),
+    [
+      ['signed_in', 'alice'],
+      ['signed_out', 'session_changed'],
+      ['signed_in', 'bertha'],
+    ],
+  );
+  assert.ok(await second.client.refresh());
+  assert.equal(second.client.user.username, 'bertha');
+  await second.client.logout();
+  first.client.close();
+  second.client.close();
+});
+
 test('an_app_whose_session_was_ended_hears_why', async () => {
   const phone = app();
   const laptop = app();
