@@ -140,6 +140,48 @@ fn a_lost_start_locks_nobody_out_and_is_offered_again() {
 }
 
 #[test]
+fn a_browser_that_is_used_all_the_time_is_bound_whatever_the_race_window() {
+    for window in ["1m", "67s", "2m", "5m"] {
+        let world = https("enforce").set("race_window", window).virtual_time().start();
+        world.user("alice");
+        let mut browser = world.browser();
+        let login = browser.login("alice").expect(200);
+        let key = DeviceKey::new();
+        browser.device_start(&key, &offer(&login).unwrap()).expect(200);
+        let session = session_of(&browser);
+        // It refreshes every minute, and makes a new proof as soon as its ticket is gone.
+        for minute in 1..=6 {
+            world.clock().advance(MINUTE);
+            if minute == 5 {
+                browser.cookies.remove(TICKET);
+                browser.prove(&session, &key).expect(200);
+            }
+            browser.refresh().expect(200);
+        }
+        let mut thief = browser.clone();
+        thief.cookies.remove(TICKET);
+        let refused = thief.refresh();
+        assert_eq!(refused.problem_code().as_deref(), Some("session_unproved"), "{window}");
+        browser.refresh().expect(200);
+    }
+}
+
+#[test]
+fn a_lost_start_is_offered_again_whatever_the_race_window() {
+    for window in ["2m", "5m"] {
+        let world = https("enforce").set("race_window", window).virtual_time().start();
+        world.user("alice");
+        let mut browser = world.browser();
+        let first = offer(&browser.login("alice").expect(200)).unwrap();
+        browser.clone().device_start(&DeviceKey::new(), &first).expect(200);
+        world.clock().advance(5 * MINUTE);
+        let again = offer(&browser.refresh().expect(200));
+        let again = again.unwrap_or_else(|| panic!("no offer with {window}"));
+        browser.device_start(&DeviceKey::new(), &again).expect(200);
+    }
+}
+
+#[test]
 fn a_start_takes_a_proof_of_this_sessions_offer_and_nothing_else() {
     let world = https("enforce").virtual_time().start();
     world.user("alice");

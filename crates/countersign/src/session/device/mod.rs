@@ -261,20 +261,29 @@ pub const OFFERED_FOR: Duration = Duration::from_secs(600);
 pub const CHALLENGE_SECONDS: u64 = 300;
 
 /// When what was on its way has arrived, where `window` is how far apart two requests of one client
-/// may be: five times that, so that a request and its answer may take a minute each.
+/// may be: five times that, so that a request and its answer may take a minute each, and no longer
+/// than a ticket lives.
 ///
 /// A request that was sent before the client knew of its key carries no ticket, and so a key counts
 /// no sooner. Nor does another take its place sooner.
 ///
+/// A browser makes a new proof when its ticket is gone, and each proof dates the key anew. If this
+/// were longer than a ticket lives, no ticket could confirm a key, and no proof of a browser that
+/// is used all the time.
+///
 /// ```
 /// use std::time::Duration;
 ///
-/// use countersign::session::device::settled_after;
+/// use countersign::session::device::{TICKET_SECONDS, settled_after};
 ///
 /// assert_eq!(settled_after(Duration::from_secs(30)), Duration::from_secs(150));
+/// let longest = Duration::from_secs(TICKET_SECONDS);
+/// assert_eq!(settled_after(Duration::from_secs(120)), longest);
 /// ```
 pub const fn settled_after(window: Duration) -> Duration {
-    window.saturating_mul(5)
+    let arrived = window.saturating_mul(5);
+    // `Ord::min` is no `const fn`.
+    if arrived.as_secs() < TICKET_SECONDS { arrived } else { Duration::from_secs(TICKET_SECONDS) }
 }
 
 #[cfg(test)]
@@ -329,6 +338,14 @@ mod tests {
         assert!(!device(false).is_confirmed_by(at(1_149), WINDOW));
         assert!(device(false).is_confirmed_by(at(1_150), WINDOW));
         assert!(device(true).is_confirmed_by(at(0), WINDOW));
+    }
+
+    #[test]
+    fn the_first_proof_after_a_tickets_life_confirms_whatever_the_window() {
+        for window in [1, 30, 60, 61, 67, 120, 300, u64::MAX].map(Duration::from_secs) {
+            assert!(device(false).is_confirmed_by(at(1_300), window), "{window:?}");
+            assert!(Device::takes_key(Some(&device(false)), OTHER, at(1_300), window));
+        }
     }
 
     fn device(confirmed: bool) -> Device {
