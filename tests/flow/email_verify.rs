@@ -229,6 +229,20 @@ fn the_page_of_the_link_proves_the_address_when_its_form_is_sent() {
 }
 
 #[test]
+fn a_proof_that_begins_a_session_ends_the_one_that_the_browser_had() {
+    let (world, mailbox) = world("required");
+    world.user("bob");
+    let mut browser = registered(&world, "alice", "alice@example.com");
+    let token = mailbox.wait_for("alice@example.com", 1).token();
+    browser.login("bob").expect(200);
+    let mut late = browser.clone();
+    let request = browser.request("POST", "/accounts/email/verify").json(&json!({"token": token}));
+    assert_eq!(browser.send(&request).expect(200).json()["user"]["username"], "alice");
+    assert_eq!(late.refresh().expect_problem(401, "session_revoked").json()["reason"], "replaced");
+    browser.refresh().expect(200);
+}
+
+#[test]
 fn an_address_that_is_written_anew_is_not_proved() {
     let world = TestServer::start();
     world.user("alice");

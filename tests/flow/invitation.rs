@@ -62,6 +62,20 @@ fn whoever_was_invited_registers_with_the_link_and_is_logged_in() {
 }
 
 #[test]
+fn whoever_joins_ends_the_session_that_the_browser_had() {
+    let world = world("invite");
+    world.user("bob");
+    let mut browser = world.logged_in("bob");
+    let mut late = browser.clone();
+    let token = invited(&world, "ada@example.com");
+    let body = json!({"invitation": token, "username": "ada", "password": NEW});
+    let request = browser.request("POST", "/accounts/register").json(&body);
+    browser.send(&request).expect(201);
+    assert_eq!(late.refresh().expect_problem(401, "session_revoked").json()["reason"], "replaced");
+    browser.refresh().expect(200);
+}
+
+#[test]
 fn without_an_invitation_nobody_registers_where_one_is_asked_for() {
     let world = world("invite");
     let stranger = json!({"username": "eve", "email": "eve@example.com", "password": NEW});

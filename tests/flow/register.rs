@@ -226,6 +226,23 @@ fn a_native_client_registers_with_its_tokens_in_the_body() {
 }
 
 #[test]
+fn a_registration_ends_the_session_that_the_browser_had() {
+    let (world, _mailbox) = world("optional");
+    let mut browser = world.browser();
+    register(&mut browser, &account("alice", "alice@example.com")).expect(201);
+    let mut elsewhere = world.browser().clone();
+    elsewhere.login_with("alice", PASSPHRASE).expect(200);
+    let mut late = browser.clone();
+    register(&mut browser, &account("alice", "bob@example.com")).expect(400);
+    late.get("/accounts/profile").expect(200);
+    register(&mut browser, &account("bob", "bob@example.com")).expect(201);
+    late.get("/accounts/profile").expect_problem(401, "session_revoked");
+    assert_eq!(late.refresh().expect_problem(401, "session_revoked").json()["reason"], "replaced");
+    browser.refresh().expect(200);
+    elsewhere.refresh().expect(200);
+}
+
+#[test]
 fn a_page_of_another_site_registers_nobody() {
     let (world, _mailbox) = world("optional");
     let answer = world

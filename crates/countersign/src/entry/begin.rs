@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::HeaderValue;
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -24,7 +24,6 @@ use crate::http::dpop;
 use crate::http::page::{self, Renewal};
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem, internal};
-use crate::http::refresh_token::{Sent, refresh_cookie};
 use crate::mail::MailKind;
 use crate::password::EncodedPassword;
 use crate::session::device::DeviceBinding;
@@ -43,6 +42,10 @@ impl Auth {
     ///
     /// A second factor is asked for all the same of who has one: the answer is then the 401
     /// `second_factor_required`, with which the client goes on as after a password.
+    ///
+    /// A cookie session takes the place of the one whose refresh cookie came with the request of
+    /// the `client`: the browser will show the new one from now on, and a copy of the old one is to
+    /// be worth nothing.
     ///
     /// # Errors
     /// `csrf_failed` for a request that a foreign page sent, or where a page would get its refresh
@@ -102,7 +105,7 @@ impl Auth {
             let checked = Checked { found, moment, device };
             let door = Door::Endpoint(transport);
             let entry = admitted(self, client, door, &checked, proof).await?;
-            if let Some(login) = begin(self, client, transport, checked, entry, None).await? {
+            if let Some(login) = begin(self, client, transport, checked, entry).await? {
                 return Ok(login);
             }
         }
@@ -271,13 +274,18 @@ pub(crate) async fn begin(
     transport: Transport,
     checked: Checked,
     entry: Entry,
-    replaces: Option<SessionId>,
 ) -> Result<Option<LoggedIn>, Problem> {
     let Checked { found: FoundUser { user, password }, moment, device } = checked;
     let Entry { admission, factors, uses, remembered_until } = entry;
     // The one place where a native client's session is bound: whatever door it came through.
     let bound = peer.dpop.device(auth, transport)?;
     let bound_by = bound.as_ref().map(|device| device.proof_at);
+    // And the one place where a browser's session takes the place of the one that it had: the
+    // browser will show the new one from now on.
+    let replaces = match transport {
+        Transport::Cookie => peer.refresh_cookies.session(auth).await?,
+        Transport::Body => None,
+    };
     let codes_left = codes_left(&factors, uses.as_ref());
     let (id, now) = (user.account().id(), auth.now());
     let jti = new_jti(auth);
@@ -429,16 +437,6 @@ async fn look_again(
             Ok(None)
         }
     }
-}
-
-/// The session whose refresh cookie the browser shows, if we made it: the browser will show the new
-/// one's from now on.
-pub(crate) async fn shown_session(
-    auth: &Auth,
-    headers: &HeaderMap,
-) -> Result<Option<SessionId>, Problem> {
-    let Sent::One(token) = refresh_cookie(auth, headers).await? else { return Ok(None) };
-    Ok(auth.refresh_tokens().verify_but_expiry(token).ok().map(|claims| claims.sid))
 }
 
 /// What tells the user of a device that was not known. Of the first login of all they know.

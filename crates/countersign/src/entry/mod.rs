@@ -29,7 +29,7 @@ pub(crate) use proof::{Browser, browser_of};
 pub use second_factor::{FactorRefused, FactorShown};
 pub use ticket::Ticket;
 
-pub(crate) use begin::{LoginResponse, TRIES, begin, shown_session};
+pub(crate) use begin::{LoginResponse, TRIES, begin};
 pub(crate) use check_password::{LoginError, check, known_device, problem_of};
 pub(crate) use enrolment::{
     EnrolledResponse, FactorResponse, enrolled, factor_notice, no_room, recovery_codes,

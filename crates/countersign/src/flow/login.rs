@@ -9,7 +9,7 @@ use axum::http::Request;
 use crate::auth::Auth;
 use crate::entry::{
     Door, LoggedIn, LoginError, TRIES, admitted, begin, check, must_prove_address, problem_of,
-    restore, shown_session,
+    restore,
 };
 use crate::http::fields::body;
 use crate::http::peer::Peer;
@@ -82,8 +82,6 @@ pub(crate) async fn login(
     let transport = asked.transport.unwrap_or(Transport::Cookie);
     sender.may_begin(&auth, &peer, transport)?;
 
-    let replaces =
-        if transport == Transport::Cookie { shown_session(&auth, &headers).await? } else { None };
     for _ in 0..TRIES {
         let checked = match check(&auth, username, &asked.password, &peer, |_| true).await {
             Ok(checked) => checked,
@@ -101,7 +99,7 @@ pub(crate) async fn login(
         let door = Door::Endpoint(transport);
         let entry = admitted(&auth, &peer, door, &checked, Proof::Password).await?;
         // Where the row changed meanwhile, whether the password is right is another question.
-        if let Some(login) = begin(&auth, &peer, transport, checked, entry, replaces).await? {
+        if let Some(login) = begin(&auth, &peer, transport, checked, entry).await? {
             return Ok(login);
         }
     }

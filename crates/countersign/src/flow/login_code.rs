@@ -11,13 +11,12 @@ use crate::auth::Auth;
 use crate::auth::post::{Letter, Owner};
 use crate::auth::settings::EmailVerification;
 use crate::entry::proof::{self, GoodToken, Shown};
-use crate::entry::{
-    Browser, Checked, Door, LoggedIn, admitted, begin, browser_of, known_device, shown_session,
-};
+use crate::entry::{Browser, Checked, Door, LoggedIn, admitted, begin, browser_of, known_device};
 use crate::http::answer::{Accepted, AcceptedBody};
 use crate::http::fields::body;
 use crate::http::peer::Peer;
 use crate::http::problem::Problem;
+use crate::http::refresh_token::RefreshCookies;
 use crate::http::request::{Filled, Text, request};
 use crate::http::sender::Sender;
 use crate::own_table::OwnTable;
@@ -204,10 +203,8 @@ impl Auth {
             return Err(proof::link_invalid());
         }
         let user = good.token.user.ok_or_else(proof::link_invalid)?;
-        let replaces = match transport {
-            Transport::Cookie => shown_session(self, headers).await?,
-            Transport::Body => None,
-        };
+        let refresh_cookies = RefreshCookies::of(self, headers);
+        let client = &Peer { refresh_cookies, ..client.clone() };
         let moment = self.user_cache().moment();
         let found = use_up(self, &good, user).await?;
         let tokens = client.device_tokens.iter().map(String::as_str);
@@ -216,7 +213,7 @@ impl Auth {
         // Where the row changed since the code was taken, it was taken for another row.
         let door = Door::Endpoint(transport);
         let entry = admitted(self, client, door, &checked, Proof::Mailbox).await?;
-        let login = begin(self, client, transport, checked, entry, replaces).await?;
+        let login = begin(self, client, transport, checked, entry).await?;
         login.ok_or_else(proof::link_invalid)
     }
 }

@@ -10,8 +10,7 @@ use axum::http::Request;
 use crate::auth::Auth;
 use crate::auth::events::Event;
 use crate::entry::{
-    Door, FactorRefused, FactorShown, LoggedIn, begin, device_name, second_step, shown_session,
-    waiting,
+    Door, FactorRefused, FactorShown, LoggedIn, begin, device_name, second_step, waiting,
 };
 use crate::http::fields::body;
 use crate::http::peer::Peer;
@@ -86,10 +85,8 @@ pub(crate) async fn login_factor(
     let user = checked.found.user.account().id();
     let rules = auth.settings().sign_in.of(checked.found.user.account());
     let entry = entry.remembering(&auth, rules, asked.remember_device.unwrap_or(false));
-    let replaces =
-        if transport == Transport::Cookie { shown_session(&auth, &headers).await? } else { None };
     // Where the account changed meanwhile, so has what the login is about.
-    let login = begin(&auth, &peer, transport, checked, entry, replaces).await?;
+    let login = begin(&auth, &peer, transport, checked, entry).await?;
     let login = login.ok_or(FactorRefused::Over)?;
     if shown.is_recovery_code() {
         tracing::info!(%user, ip = %peer.ip, "a recovery code was used");

@@ -9,7 +9,7 @@ use crate::auth::Auth;
 use crate::auth::events::Event;
 use crate::entry::{
     Checked, Door, LoggedIn, NoSigner, PasskeyPrompt, Signer, TRIES, admitted_with, begin,
-    credentials, known_device, must_prove_address, restore, shown_session, signer, waiting,
+    credentials, known_device, must_prove_address, restore, signer, waiting,
 };
 use crate::factor::passkey::PasskeyShown;
 use crate::http::answer::Uncached;
@@ -129,8 +129,6 @@ pub(crate) async fn finish_passkey_login(
     let Object(json) = asked.passkey;
     let shown = PasskeyShown::read(json);
     let shown = shown.ok_or_else(|| refused(&auth, &peer, NoSigner::Refused(None)))?;
-    let replaces =
-        if transport == Transport::Cookie { shown_session(&auth, &headers).await? } else { None };
     for _ in 0..TRIES {
         let signer = signer(&auth, &peer, &shown).await;
         let signer = signer.map_err(|refusal| refused(&auth, &peer, refusal))?;
@@ -155,7 +153,7 @@ pub(crate) async fn finish_passkey_login(
         let uses = FactorUse { pending: None, proof: proved.uses, mails: Vec::new() };
         let entry = entry.using(uses);
         // Where the row changed meanwhile, whether the user may enter is another question.
-        if let Some(login) = begin(&auth, &peer, transport, checked, entry, replaces).await? {
+        if let Some(login) = begin(&auth, &peer, transport, checked, entry).await? {
             return Ok(login);
         }
     }

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 use super::dpop::DpopShown;
 use super::guard;
+use super::refresh_token::RefreshCookies;
 use crate::auth::Auth;
 use crate::auth::events::Event;
 use crate::session::{DeviceName, SessionId, device_without_words};
@@ -58,6 +59,8 @@ pub struct Peer {
     pub is_page: bool,
     /// The key that it shows, to which [`log_in`](Auth::log_in) binds a native client's session.
     pub dpop: DpopShown,
+    /// A login that begins a cookie session ends the one that the browser had.
+    pub(crate) refresh_cookies: RefreshCookies,
 }
 
 impl Peer {
@@ -78,6 +81,7 @@ impl Peer {
             is_cross_site: false,
             is_page: false,
             dpop: DpopShown::nothing(),
+            refresh_cookies: RefreshCookies::default(),
         }
     }
 
@@ -153,6 +157,7 @@ where
             is_cross_site: guard::is_cross_site(auth, parts),
             is_page: guard::native(auth, &parts.headers).is_err(),
             dpop: DpopShown::of(auth, parts),
+            refresh_cookies: RefreshCookies::of(auth, &parts.headers),
         })
     }
 }

@@ -2,6 +2,8 @@
 //! cookies counts, when there are several of one name: the settings changed, or a sibling or an
 //! installation above set one.
 
+use std::fmt;
+
 use axum::body::Body;
 use axum::http::header::COOKIE;
 use axum::http::{HeaderMap, HeaderValue, Request};
@@ -40,7 +42,10 @@ pub(crate) async fn refresh_cookie<'a>(
     auth: &Auth,
     headers: &'a HeaderMap,
 ) -> Result<Sent<'a>, StoreError> {
-    let tokens = auth.checked().cookies.refresh_of(headers);
+    one_of(auth, auth.checked().cookies.refresh_of(headers)).await
+}
+
+async fn one_of<'a>(auth: &Auth, tokens: Vec<&'a str>) -> Result<Sent<'a>, StoreError> {
     match tokens.as_slice() {
         [] => return Ok(Sent::Nothing),
         [only] => return Ok(Sent::One(only)),
@@ -65,6 +70,31 @@ pub(crate) async fn refresh_cookie<'a>(
         good = live;
     }
     Ok(if let [(only, _)] = good.as_slice() { Sent::One(only) } else { Sent::Unclear })
+}
+
+/// The refresh cookies of a request, for a login that comes later. They are not printed.
+#[derive(Clone, Default)]
+pub(crate) struct RefreshCookies(Vec<String>);
+
+impl RefreshCookies {
+    /// Those of a request.
+    pub(crate) fn of(auth: &Auth, headers: &HeaderMap) -> Self {
+        let tokens = auth.checked().cookies.refresh_of(headers);
+        Self(tokens.into_iter().map(str::to_owned).collect())
+    }
+
+    /// The session of the one that counts, if we made it, whatever the time.
+    pub(crate) async fn session(&self, auth: &Auth) -> Result<Option<SessionId>, StoreError> {
+        let tokens = self.0.iter().map(String::as_str).collect();
+        let Sent::One(token) = one_of(auth, tokens).await? else { return Ok(None) };
+        Ok(auth.refresh_tokens().verify_but_expiry(token).ok().map(|claims| claims.sid))
+    }
+}
+
+impl fmt::Debug for RefreshCookies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RefreshCookies(..)")
+    }
 }
 
 /// A browser's header `Cookie`, as another server hands it on.

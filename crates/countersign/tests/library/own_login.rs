@@ -29,7 +29,7 @@ async fn app() -> (Router, tempfile::TempDir) {
         .route("/body", on_post(body))
         .with_state(auth.clone());
     let letters = Router::new().route("/letters", on_post(|| async {}).get(|| async {}));
-    (app.merge(auth.check_origins(letters)), directory)
+    (app.merge(auth.check_origins(letters)).merge(auth.routes()), directory)
 }
 
 async fn status(app: &Router, method: &str, path: &str, headers: &[(&str, &str)]) -> u16 {
@@ -63,6 +63,39 @@ async fn a_foreign_page_logs_nobody_in_and_a_link_that_was_followed_does() {
     ] {
         let answer = status(&app, method, path, headers).await;
         assert_eq!(answer, wanted, "{method} {path} {headers:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_login_at_a_door_of_the_apps_own_ends_the_session_that_the_browser_had() {
+    let (app, _directory) = app().await;
+    let enter = async |path: &str, cookie: &str| {
+        let request = Request::post(path).header("cookie", cookie).body(Body::empty()).unwrap();
+        let answer = app.clone().oneshot(request).await.unwrap();
+        let cookies = answer.headers().get_all("set-cookie").into_iter();
+        let cookie = cookies
+            .filter_map(|line| line.to_str().unwrap().split(';').next())
+            .find(|pair| pair.starts_with("refreshtoken="))
+            .unwrap_or_default()
+            .to_owned();
+        (cookie, read(answer).await.1)
+    };
+    let refresh = async |(cookie, told): &(String, Value)| {
+        let mut request = post("/accounts/refresh", &json!({}));
+        request.headers_mut().insert("cookie", cookie.parse().unwrap());
+        request.headers_mut().insert("x-csrftoken", text(told, "csrf_token").parse().unwrap());
+        send(&app, request).await
+    };
+    let first = enter("/cookie", "").await;
+    let other = enter("/cookie", "").await;
+    // A native client's login is no browser's, whatever comes with it.
+    enter("/body", &first.0).await;
+    assert_eq!(refresh(&first).await.0, StatusCode::OK);
+    let second = enter("/cookie", &first.0).await;
+    let (status, refused) = refresh(&first).await;
+    assert_eq!((status, &refused["reason"]), (StatusCode::UNAUTHORIZED, &json!("replaced")));
+    for alive in [second, other] {
+        assert_eq!(refresh(&alive).await.0, StatusCode::OK);
     }
 }
 
