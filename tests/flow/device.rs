@@ -235,6 +235,52 @@ fn a_start_takes_a_proof_of_this_sessions_offer_and_nothing_else() {
 }
 
 #[test]
+fn two_servers_on_one_host_leave_each_others_tickets_alone() {
+    let one = https("enforce").virtual_time().start();
+    let other = https("enforce")
+        .set("refresh_cookie", "__Host-b-refresh")
+        .set("csrf_cookie", "b-csrf")
+        .virtual_time()
+        .start();
+    let mut browser = one.browser();
+    // One jar, and a page of each server.
+    let bind = |world: &TestServer, browser: &mut Browser| {
+        world.user("alice");
+        let login = browser.login("alice").expect(200);
+        let key = DeviceKey::new();
+        let started = browser.device_start(&key, &offer(&login).unwrap()).expect(200);
+        let told = started.json()["credentials"][0]["name"].as_str().unwrap().to_owned();
+        assert!(started.set_cookie(&told).is_some(), "it tells of the cookie that it sets");
+        (key, session_of(browser), told)
+    };
+    let (key, session, _) = bind(&one, &mut browser);
+    let mut there = browser.clone();
+    there.move_to(other.address());
+    let (other_key, other_session, ticket) = bind(&other, &mut there);
+    browser.cookies.clone_from(&there.cookies);
+    for world in [&one, &other] {
+        world.clock().advance(Duration::from_secs(200));
+    }
+    for _ in 0..3 {
+        browser.refresh().expect(200);
+        browser.prove(&session, &key).expect(200);
+        there.cookies.clone_from(&browser.cookies);
+        there.refresh().expect(200);
+        there.prove(&other_session, &other_key).expect(200);
+        browser.cookies.clone_from(&there.cookies);
+    }
+    // Both are bound.
+    for (mut bare, ticket) in [(browser.clone(), TICKET), (there.clone(), ticket.as_str())] {
+        assert!(ticket.starts_with("__Host-"), "{ticket}");
+        bare.cookies.remove(ticket);
+        bare.refresh().expect_problem(401, "session_unproved");
+    }
+    // Nor does a logout of the one take the other's away.
+    there.logout().expect(204);
+    assert!(!there.cookies.contains_key(&ticket) && there.cookies.contains_key(TICKET));
+}
+
+#[test]
 fn a_proof_counts_once_for_its_session_and_by_its_key() {
     let (world, mut browser, key, session) = bound("enforce");
     world.user("bob");

@@ -19,7 +19,6 @@ use crate::session::device::{DeviceBinding, DeviceKind, OFFERED_FOR, TICKET_SECO
 use crate::session::{SessionId, Transport};
 use crate::store::DeviceOffer;
 use crate::token::proof::{ChallengeFor, DBSC, DeviceJws};
-use crate::web::cookies::Cookies;
 
 /// What a browser is to do for the session from now on (DBSC, session instructions).
 #[derive(Serialize, utoipa::ToSchema)]
@@ -66,7 +65,7 @@ pub(crate) struct DeviceCredential {
     /// Always `cookie`.
     r#type: &'static str,
     /// Its name.
-    name: &'static str,
+    name: String,
     /// Its attributes.
     attributes: String,
 }
@@ -161,7 +160,7 @@ fn instructions(auth: &Auth, session: SessionId) -> DeviceInstructions {
         },
         credentials: vec![DeviceCredential {
             r#type: "cookie",
-            name: Cookies::TICKET,
+            name: auth.checked().cookies.ticket_name().to_owned(),
             attributes: auth.checked().cookies.ticket_attributes(),
         }],
         allowed_refresh_initiators: auth.checked().allow_origins.hosts(),

@@ -47,6 +47,8 @@ use crate::sign_in::PENDING_SECONDS;
 pub struct Cookies {
     refresh: String,
     page: String,
+    /// The cookie of a browser whose device has proved itself.
+    ticket: String,
     csrf: String,
     device: String,
     device_path: String,
@@ -106,12 +108,11 @@ impl Cookies {
             return Err(CookieError::HostWithPath);
         }
         let page = format!("{refresh}-page");
+        let ticket = ticket_beside(&refresh, default_name);
         let names = [&refresh, &page, &settings.csrf, &settings.device];
+        let ours = [SIGN_IN, HOST_SIGN_IN, TICKET, ticket.as_str()];
         let is_twice = |name: &&String| names.iter().filter(|other| *other == name).count() > 1;
-        if names
-            .iter()
-            .any(|name| is_twice(name) || [SIGN_IN, HOST_SIGN_IN, TICKET].contains(&name.as_str()))
-        {
+        if names.iter().any(|name| is_twice(name) || ours.contains(&name.as_str())) {
             return Err(CookieError::SameName);
         }
         if settings.same_site == SameSite::None && !secure {
@@ -151,6 +152,7 @@ impl Cookies {
         let mut cookies = Self {
             refresh,
             page,
+            ticket,
             csrf,
             device,
             device_path,
@@ -432,7 +434,8 @@ impl Cookies {
     }
 
     /// Sets the ticket: the cookie by which a browser shows that its device has proved itself.
-    /// There is one with https alone.
+    /// There is one with https alone. Its name is `__Host-device`, or where the refresh cookie has
+    /// a name of its own, that with `-device` behind: two servers on one host have two.
     ///
     /// ```
     /// use std::time::Duration;
@@ -453,7 +456,8 @@ impl Cookies {
     /// ```
     pub fn set_ticket(&self, ticket: &str, lifetime: Duration) -> HeaderValue {
         let attributes = self.ticket_attributes();
-        value(format!("{TICKET}={ticket}; Max-Age={}; {attributes}", lifetime.as_secs()))
+        let (name, seconds) = (&self.ticket, lifetime.as_secs());
+        value(format!("{name}={ticket}; Max-Age={seconds}; {attributes}"))
     }
 
     /// Removes it.
@@ -476,11 +480,20 @@ impl Cookies {
     /// Its name.
     ///
     /// ```
-    /// use countersign::web::cookies::Cookies;
+    /// use countersign::web::cookies::{CookieSettings, Cookies};
     ///
-    /// assert_eq!(Cookies::TICKET, "__Host-device");
+    /// let name = |refresh: Option<&str>| {
+    ///     let mut settings = CookieSettings::default();
+    ///     settings.refresh = refresh.map(str::to_owned);
+    ///     let url = "https://app.example.com".parse().unwrap();
+    ///     Cookies::new(&url, "/accounts", &settings).unwrap().ticket_name().to_owned()
+    /// };
+    /// assert_eq!(name(None), "__Host-device");
+    /// assert_eq!(name(Some("__Host-b")), "__Host-b-device");
     /// ```
-    pub const TICKET: &str = TICKET;
+    pub fn ticket_name(&self) -> &str {
+        &self.ticket
+    }
 
     /// Its attributes, as a browser is told which cookie a proof renews.
     ///
@@ -515,7 +528,7 @@ impl Cookies {
     /// assert_eq!(cookies.tickets_of(&headers).collect::<Vec<_>>(), ["a"]);
     /// ```
     pub fn tickets_of<'a>(&self, headers: &'a HeaderMap) -> impl Iterator<Item = &'a str> {
-        values(headers, TICKET).take(MOST_TOKENS)
+        values(headers, &self.ticket).take(MOST_TOKENS)
     }
 
     /// Removes the refresh and the CSRF cookie and the ticket, in every form that a browser may
@@ -624,6 +637,16 @@ pub fn values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'
         })
 }
 
+/// The ticket's name beside this refresh cookie. No other host of the domain may plant one,
+/// whatever the refresh cookie's name lets them do.
+fn ticket_beside(refresh: &str, default: &str) -> String {
+    if refresh == default {
+        return TICKET.to_owned();
+    }
+    let bare = ["__Host-", "__Secure-"].iter().find_map(|prefix| refresh.strip_prefix(prefix));
+    format!("__Host-{}-device", bare.unwrap_or(refresh))
+}
+
 /// How long a browser keeps a cookie: until it is closed where nothing is said.
 fn max_age(lifetime: impl Into<Option<Duration>>) -> String {
     lifetime.into().map(|life| format!("; Max-Age={}", life.as_secs())).unwrap_or_default()
@@ -646,7 +669,8 @@ const MOST_PARENTS: usize = 6;
 /// The cookie of a browser whose login waits for a second factor.
 const PENDING: &str = "pendingtoken";
 
-/// The cookie of a browser whose device has proved itself.
+/// The cookie of a browser whose device has proved itself, where the refresh cookie has its usual
+/// name.
 const TICKET: &str = "__Host-device";
 
 /// The cookie of a browser that asked for a mail.

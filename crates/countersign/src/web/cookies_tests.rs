@@ -227,3 +227,38 @@ fn a_value_of_same_site_is_read_in_any_case() {
     }
     assert_eq!("loose".parse::<SameSite>(), Err(UnknownSameSite));
 }
+
+#[test]
+fn the_ticket_is_named_after_a_refresh_cookie_that_has_another_name() {
+    let named = |refresh: Option<&str>, domain: Option<&str>| {
+        let own = |text: &str| text.to_owned();
+        let settings = CookieSettings {
+            refresh: refresh.map(own),
+            domain: domain.map(own),
+            ..CookieSettings::default()
+        };
+        let cookies = cookies(HTTPS, &settings).unwrap();
+        let line = cookies.set_ticket("abc", Duration::from_secs(300));
+        let (name, rest) = line.to_str().unwrap().split_once('=').unwrap();
+        assert_eq!(rest, "abc; Max-Age=300; Path=/; HttpOnly; SameSite=Lax; Secure");
+        assert!(cookies.clear().contains(&cookies.clear_ticket()));
+        let sent = HeaderValue::try_from(format!("{name}=abc")).unwrap();
+        let headers = HeaderMap::from_iter([(COOKIE, sent)]);
+        assert_eq!(cookies.tickets_of(&headers).collect::<Vec<_>>(), ["abc"]);
+        name.to_owned()
+    };
+    for default in [None, Some("__Host-refreshtoken")] {
+        assert_eq!(named(default, None), "__Host-device");
+    }
+    assert_eq!(named(None, Some("example.com")), "__Host-device");
+    for other in ["__Host-b", "__Secure-b", "b"] {
+        assert_eq!(named(Some(other), None), "__Host-b-device");
+    }
+    assert_eq!(named(Some("refreshtoken"), None), "__Host-refreshtoken-device");
+    let csrf = CookieSettings {
+        refresh: Some("__Host-b".to_owned()),
+        csrf: "__Host-b-device".to_owned(),
+        ..CookieSettings::default()
+    };
+    assert_eq!(cookies(HTTPS, &csrf).err(), Some(CookieError::SameName));
+}

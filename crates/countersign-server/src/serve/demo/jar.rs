@@ -11,7 +11,6 @@ use axum::http::header::COOKIE;
 use axum::http::{HeaderMap, HeaderValue, Method, Request};
 use axum::response::{IntoResponse, Response};
 use countersign::http::{Code, Problem};
-use countersign::web::cookies::Cookies;
 use countersign::web::origin::Origins;
 use countersign::web::source::check_source;
 use serde::Serialize;
@@ -33,8 +32,9 @@ pub(super) async fn jar(State(demo): State<Demo>, request: Request<Body>) -> Res
     }
     let (parts, _) = request.into_parts();
     let (csrf, all) = (parts.headers.get(CSRF).cloned(), cookies(&parts.headers));
+    let ticket = demo.ticket.clone();
     let mut stage = Stage::new(demo, &parts.headers, parts.extensions, "curl in the demo");
-    let is_ticket = |cookie: &&str| cookie.split('=').next() == Some(Cookies::TICKET);
+    let is_ticket = |cookie: &&str| cookie.split('=').next() == Some(ticket.as_str());
     if all.iter().any(|cookie| is_ticket(&cookie.as_str())) {
         copied(&mut stage, "the whole jar, with its ticket", &all.join("; "), csrf.as_ref()).await;
     }

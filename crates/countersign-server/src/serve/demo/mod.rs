@@ -18,6 +18,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use countersign::session::device::DeviceBinding;
 use countersign::settings::{EmailVerification, Registration};
+use countersign::web::cookies::Cookies;
 use countersign::web::origin::{Origin, OriginError};
 use countersign::{Auth, Settings};
 
@@ -33,6 +34,8 @@ pub(crate) struct Demo {
     base_path: String,
     session_idle: u64,
     device_binding: DeviceBinding,
+    /// The name of the cookie by which a bound session is known.
+    ticket: String,
     beside: DemoLinks,
     mail: DemoMail,
 }
@@ -84,7 +87,20 @@ impl Demo {
         };
         let device_binding = settings.device_binding;
         let home = settings.home().to_owned();
-        Ok(Self { auth, origin, home, base_path, session_idle, device_binding, beside, mail })
+        // Whoever made the `auth` has refused settings that are no good.
+        let cookies = Cookies::new(&settings.public_url, &base_path, &settings.cookies);
+        let ticket = cookies.map_or_else(|_| String::new(), |own| own.ticket_name().to_owned());
+        Ok(Self {
+            auth,
+            origin,
+            home,
+            base_path,
+            session_idle,
+            device_binding,
+            ticket,
+            beside,
+            mail,
+        })
     }
 
     /// The page, its files, and what it asks of the server.

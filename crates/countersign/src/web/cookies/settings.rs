@@ -23,7 +23,8 @@ pub struct CookieSettings {
     /// Needs https and [`SameSite::None`].
     pub partitioned: bool,
     /// The refresh cookie's name; `__Host-refreshtoken` on https and `refreshtoken` on http unless
-    /// chosen otherwise.
+    /// chosen otherwise. What stands beside it is named after it: the cookie of pages, and the
+    /// [ticket](super::Cookies::set_ticket) of a device.
     pub refresh: Option<String>,
     /// The CSRF cookie's name.
     pub csrf: String,
@@ -119,7 +120,8 @@ pub enum CookieError {
     /// Two cookies with one name.
     #[error(
         "the refresh, CSRF and device cookies need three different names, other than \
-         signintoken and __Host-device, and than the refresh cookie's with `-page` behind"
+         signintoken and __Host-device, and than the refresh cookie's with `-page` or `-device` \
+         behind"
     )]
     SameName,
     /// A prefix that browsers accept over https only.
