@@ -287,6 +287,30 @@ fn an_owner_is_refreshed_however_a_thief_hurries() {
 }
 
 #[test]
+fn an_old_proof_that_was_copied_uses_up_nothing_of_the_owners() {
+    let (world, mut phone) = bound();
+    let copied = phone.post(&world, REFRESH, &body_of(&phone), world.now());
+    world.clock().advance(Duration::from_secs(3_600));
+    for _ in 0..300 {
+        let refused = copied.send();
+        assert_eq!(refused.problem_code().as_deref(), Some("use_dpop_nonce"), "{refused:?}");
+    }
+    // They have no challenge that is young enough, and are given one.
+    phone.refresh(&world).expect(200);
+    phone.refresh(&world).expect(200);
+}
+
+#[test]
+fn a_native_client_that_proves_itself_is_throttled_all_the_same() {
+    let (world, mut phone) = bound();
+    let is_throttled =
+        (0..2_000).any(|_| phone.refresh(&world).problem_code().as_deref() == Some("throttled"));
+    assert!(is_throttled);
+    world.clock().advance(Duration::from_secs(60));
+    phone.refresh(&world).expect(200);
+}
+
+#[test]
 fn an_answer_that_was_lost_costs_one_more_proof() {
     let (world, mut phone) = bound();
     for _ in 0..4 {

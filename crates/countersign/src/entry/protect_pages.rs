@@ -192,7 +192,7 @@ impl Pages {
         };
         let (now, session) = (auth.now(), claims.sid);
         let shown = device::shown(auth, &parts.headers, session);
-        within_limit(auth, session, shown, false, now)?;
+        within_limit(auth, session, shown, now)?;
         let Ok(peer) = Peer::from_request_parts(parts, auth).await;
         let shows = Shows { claims, transport: Transport::Cookie, shown, proved_by: None };
         let refreshed = rotate(auth, &peer, shows, now).await?;

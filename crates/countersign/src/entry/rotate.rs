@@ -49,13 +49,11 @@ pub(crate) fn within_limit(
     auth: &Auth,
     session: SessionId,
     shown: Shown,
-    is_native: bool,
     now: Timestamp,
 ) -> Result<(), Problem> {
     // Who has no ticket does not use up the share of who has one: the thief's is not the victim's.
     let limit = match shown.ticket {
         Some(ticket) if ticket.is_good(auth.seconds()) => auth.proved_refresh_limit(),
-        _ if is_native => auth.proved_refresh_limit(),
         _ => auth.refresh_limit(),
     };
     limit

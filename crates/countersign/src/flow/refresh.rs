@@ -89,12 +89,14 @@ pub(crate) async fn refresh(
         }
         Transport::Cookie => None,
     };
-    within_limit(&auth, session, shown, native.is_some(), now)?;
     let mut proved_by = None;
     if let Some(native) = native {
         let (by_proof, challenge_at) = native.prove(&auth, &peer, now).await?;
         (shown, proved_by) = (by_proof, Some(challenge_at));
     }
+    // After the proof: one that was copied is old, and is not to use up the share of its owner, who
+    // may have no good challenge either.
+    within_limit(&auth, session, shown, now)?;
 
     let shows = Shows { claims, transport, shown, proved_by };
     let Refreshed { issued, offer, user, .. } = rotate(&auth, &peer, shows, now).await?;
