@@ -1,7 +1,12 @@
 //! What PostgreSQL alone has to promise: many nodes, and transactions that end out of order.
 
+use std::time::Duration;
+
 use countersign::session::RevokedReason;
-use countersign::store::{Cursor, What};
+use countersign::session::device::{
+    DeviceBinding, DeviceKind, DeviceStanding, KeyPrint, Shown, Ticket,
+};
+use countersign::store::{Cursor, DeviceOffer, DeviceStore, Rotate, Rotation, What};
 
 use super::*;
 
@@ -286,10 +291,7 @@ fn two_nodes_rotate_one_chain_and_nothing_is_lost() {
         }
         for rotation in waiting {
             let rotation = rotation.await.unwrap();
-            assert!(
-                matches!(rotation, countersign::store::Rotation::Granted { .. }),
-                "{rotation:?}"
-            );
+            assert!(matches!(rotation, Rotation::Granted { .. }), "{rotation:?}");
         }
     });
 }
@@ -332,8 +334,7 @@ fn sessions_that_somebody_holds_keep_no_other_from_its_refresh() {
                 done = &mut first => panic!("it waited for nobody: {done:?}"),
                 done = &mut second => panic!("it did not wait: {done:?}"),
                 done = rotate(3) => {
-                    let is_granted = matches!(done, countersign::store::Rotation::Granted { .. });
-                    assert!(is_granted, "{done:?}");
+                    assert!(matches!(done, Rotation::Granted { .. }), "{done:?}");
                 }
             }
             open.commit().await.unwrap();
@@ -341,7 +342,77 @@ fn sessions_that_somebody_holds_keep_no_other_from_its_refresh() {
         };
         let (first, second) = held.await;
         for done in [first, second] {
-            assert!(matches!(done, countersign::store::Rotation::Granted { .. }), "{done:?}");
+            assert!(matches!(done, Rotation::Granted { .. }), "{done:?}");
+        }
+    });
+}
+
+#[test]
+fn a_key_that_is_confirmed_in_a_row_that_somebody_holds_keeps_no_other_from_its_refresh() {
+    run(async |url| {
+        let store = Arc::new(PostgresStore::connect(&url, 4).await.unwrap());
+        let alice = make_user(&*store, "alice").await;
+        for id in 1..=3 {
+            store.create_session(new_session(id, alice.id)).await.unwrap();
+        }
+        for id in 1..=2 {
+            let offer = DeviceOffer {
+                session: session_id(id),
+                kind: DeviceKind::Dbsc,
+                key: "a key".to_owned(),
+                challenge_at: noon(),
+                is_confirmed: false,
+                window: WINDOW,
+                now: noon(),
+            };
+            assert!(store.offer_device(offer).await.unwrap());
+        }
+        let (mut holder, watcher) = (shell(&url).await, shell(&url).await);
+        let open = holder.transaction().await.unwrap();
+        open.execute("UPDATE sessions SET ip = ip WHERE id < 3", &[]).await.unwrap();
+        let rotate = async |id: u8, ticket: Option<Ticket>| {
+            let rotate = Rotate {
+                session: session_id(id.into()),
+                token: sessions::token(100 + id, 1, Some(id), after(1)),
+                transport: Transport::Cookie,
+                shown: Shown { ticket, is_skipped: false, binding: DeviceBinding::Enforce },
+                now: after(200),
+                window: WINDOW,
+                ip: None,
+                theft_notice: None,
+            };
+            store.rotate_session(rotate).await
+        };
+        let proved_at = noon().as_second().unsigned_abs();
+        let ticket = Some(Ticket { key: KeyPrint::of("a key"), proved_at });
+        let is_waiting = async {
+            let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = \
+                current_database() AND wait_event_type = 'Lock'";
+            while watcher.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) == 0 {}
+        };
+        let mut first = std::pin::pin!(rotate(1, ticket));
+        tokio::select! {
+            done = &mut first => panic!("it did not wait: {done:?}"),
+            () = is_waiting => {}
+        }
+        let mut second = std::pin::pin!(rotate(2, ticket));
+        // PostgreSQL itself gives a statement up after five seconds.
+        let third = tokio::time::timeout(Duration::from_secs(4), rotate(3, None));
+        tokio::select! {
+            biased;
+            done = &mut first => panic!("it waited for nobody: {done:?}"),
+            done = &mut second => panic!("it did not wait: {done:?}"),
+            done = third => {
+                assert!(matches!(done, Ok(Ok(Rotation::Granted { .. }))), "{done:?}");
+            }
+        }
+        open.commit().await.unwrap();
+        let (first, second) = tokio::join!(first, second);
+        for (id, done) in [(1, first), (2, second)] {
+            let Ok(Rotation::Granted { standing, .. }) = done else { panic!("{done:?}") };
+            assert_eq!(standing, DeviceStanding::Confirms { offered_at: noon() });
+            let device = store.session(session_id(id)).await.unwrap().unwrap().device.unwrap();
+            assert_eq!(device.confirmed_at, Some(after(200)));
         }
     });
 }
@@ -442,3 +513,5 @@ fn an_account_that_somebody_holds_does_not_keep_the_rest_from_being_forgotten() 
         assert_eq!(left, 1);
     });
 }
+
+const WINDOW: Duration = Duration::from_secs(30);

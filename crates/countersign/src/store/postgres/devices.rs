@@ -62,8 +62,8 @@ async fn prove(client: &Object, proof: &DeviceProof) -> Result<bool, Failure> {
     Ok(proved == 1)
 }
 
-/// Confirms the key that was offered then: by the refresh that shows it. Where this fails, the next
-/// refresh does it.
+/// Confirms the key that was offered then: by the refresh that shows it. Where this fails, or
+/// somebody holds the row, the next refresh does it: the other refreshes of a batch wait for this.
 pub(super) async fn confirm(
     client: &Object,
     id: i64,
@@ -73,7 +73,9 @@ pub(super) async fn confirm(
     let statement = client
         .prepare_cached(
             "UPDATE sessions SET device_confirmed_at = $3
-             WHERE id = $1 AND device_proof_at = $2 AND device_confirmed_at IS NULL",
+             WHERE id = (SELECT id FROM sessions
+                 WHERE id = $1 AND device_proof_at = $2 AND device_confirmed_at IS NULL
+                 FOR UPDATE SKIP LOCKED)",
         )
         .await?;
     client.execute(&statement, &[&id, &micros(offered_at), &micros(now)]).await?;

@@ -240,16 +240,6 @@ async fn attempt(
                     event,
                     standing,
                 };
-                if let DeviceStanding::Confirms { offered_at } = standing {
-                    // A refresh that cannot confirm is a refresh all the same.
-                    let id = rotate.session.get().cast_signed();
-                    if let Err(Failure(error)) =
-                        devices::confirm(client, id, offered_at, rotate.now).await
-                    {
-                        tracing::warn!(%error, session = %rotate.session, "a device was not \
-                            confirmed; the next refresh does it");
-                    }
-                }
                 match state {
                     Some(new) => writes.push(Write {
                         job,
@@ -259,9 +249,7 @@ async fn attempt(
                         steps,
                         line: event.and_then(rotation_line),
                     }),
-                    None => {
-                        let _ = job.answer.send(Ok(granted));
-                    }
+                    None => grant(client, job, granted).await,
                 }
             }
             Decision::Reused if !waits => again.push(job),
@@ -294,12 +282,27 @@ async fn attempt(
     };
     for write in writes {
         if written.contains(&write.job.rotate.session.get().cast_signed()) {
-            let _ = write.job.answer.send(Ok(write.granted));
+            grant(client, write.job, write.granted).await;
         } else {
             again.push(write.job);
         }
     }
     Ok(again)
+}
+
+/// Tells what was granted. A key is confirmed after its row was written: whoever held the row
+/// before has let go of it.
+async fn grant(client: &Object, job: Job, granted: Rotation) {
+    if let Rotation::Granted { standing: DeviceStanding::Confirms { offered_at }, .. } = granted {
+        // A refresh that cannot confirm is a refresh all the same.
+        let Rotate { session, now, .. } = job.rotate;
+        let id = session.get().cast_signed();
+        if let Err(Failure(error)) = devices::confirm(client, id, offered_at, now).await {
+            tracing::warn!(%error, %session, "a device was not confirmed; the next refresh does \
+                it");
+        }
+    }
+    let _ = job.answer.send(Ok(granted));
 }
 
 async fn read(
