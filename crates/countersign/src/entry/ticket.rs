@@ -13,6 +13,7 @@ use super::sign_in::issuer;
 use crate::auth::Auth;
 use crate::clock::random_bytes;
 use crate::http::problem::{Code, Problem, internal};
+use crate::session::device::Shown;
 use crate::session::{SessionId, Transport};
 use crate::token::TicketId;
 use crate::token::ticket::{self, TicketFor};
@@ -61,11 +62,18 @@ impl Auth {
         let user = user.ok_or_else(|| Problem::new(Code::UserInactive))?;
         let is_cookie = session.transport == Transport::Cookie;
         let csrf_token = is_cookie.then(|| self.csrf_tokens().token(session.id));
+        // Where a refresh without a proof is refused, the session's own token was given to the
+        // device. Elsewhere nothing says whose hands it is in.
+        let binding =
+            if is_cookie { self.checked().device_binding } else { self.settings().device_binding };
+        let binding = Shown { binding, ..Shown::NOTHING };
+        let is_bound = session.is_bound()
+            && session.device.as_ref().is_some_and(|device| binding.enforces(device.kind));
         let access = Access {
             user: &**user,
             session: session.id,
             authentication: session.authentication,
-            is_bound: session.is_bound(),
+            is_bound,
             csrf_token: csrf_token.as_deref(),
             now,
         };

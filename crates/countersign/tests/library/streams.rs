@@ -5,6 +5,10 @@ use countersign::session::{RevokedReason, Transport};
 use countersign::sign_in::{Policy, SecondFactor};
 use futures_util::FutureExt;
 
+use countersign::session::device::{DeviceBinding, DeviceKind};
+use countersign::store::DeviceOffer;
+use countersign::token::ExtraClaim;
+
 use super::*;
 
 async fn world() -> (Auth, Arc<ManualClock>, tempfile::TempDir) {
@@ -144,4 +148,45 @@ async fn a_ticket_lets_one_request_of_a_user_of_the_apps_own_in_where_none_can_s
     auth.end_sessions(UserId::new(41), RevokedReason::Admin).await.unwrap();
     let (_, answer) = show(&late).await;
     assert_eq!(text(&answer, "code"), "session_revoked");
+}
+
+#[tokio::test]
+async fn a_ticket_tells_of_a_device_where_a_session_without_its_proof_is_refused() {
+    for (binding, kind, is_told) in [
+        (DeviceBinding::Off, DeviceKind::Dbsc, false),
+        (DeviceBinding::Off, DeviceKind::Dpop, false),
+        (DeviceBinding::Observe, DeviceKind::Dbsc, false),
+        (DeviceBinding::Observe, DeviceKind::Dpop, true),
+        (DeviceBinding::Enforce, DeviceKind::Dbsc, true),
+        (DeviceBinding::Enforce, DeviceKind::Dpop, true),
+    ] {
+        let (builder, _directory, clock) = builder();
+        let auth = builder
+            .public_url("https://api.example.com")
+            .users(Members::with(cheap(), &["41"]).await)
+            .extra_claims([ExtraClaim::DeviceBound])
+            .device_binding(binding)
+            .build()
+            .await
+            .unwrap();
+        let login = log_in(&auth, 41).await;
+        let told = async || {
+            let ticket = auth.ticket(login.session(), "chat").unwrap();
+            let who = auth.redeem_ticket(&ticket, "chat").await.unwrap();
+            who.claims().extra["dvb"].clone()
+        };
+        assert_eq!(told().await, json!(false), "it is bound to none");
+        let now = countersign::clock::Clock::now(&*clock);
+        let offer = DeviceOffer {
+            session: login.session(),
+            kind,
+            key: "a key".to_owned(),
+            challenge_at: now,
+            is_confirmed: true,
+            window: Duration::from_secs(30),
+            now,
+        };
+        assert!(auth.store().offer_device(offer).await.unwrap());
+        assert_eq!(told().await, json!(is_told), "{binding:?} {kind:?}");
+    }
 }
