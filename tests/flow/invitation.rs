@@ -68,9 +68,12 @@ fn whoever_joins_ends_the_session_that_the_browser_had() {
     let mut browser = world.logged_in("bob");
     let mut late = browser.clone();
     let token = invited(&world, "ada@example.com");
-    let body = json!({"invitation": token, "username": "ada", "password": NEW});
+    let body = json!({"invitation": token, "username": "ada", "password": NEW,
+        "device_name": "Ada's phone"});
     let request = browser.request("POST", "/accounts/register").json(&body);
     browser.send(&request).expect(201);
+    let listed = browser.get("/accounts/sessions").expect(200).json();
+    assert_eq!(listed["sessions"][0]["device_name"], "Ada's phone");
     assert_eq!(late.refresh().expect_problem(401, "session_revoked").json()["reason"], "replaced");
     browser.refresh().expect(200);
 }

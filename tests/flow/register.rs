@@ -226,6 +226,22 @@ fn a_native_client_registers_with_its_tokens_in_the_body() {
 }
 
 #[test]
+fn a_registration_names_its_device_as_a_login_does() {
+    let (world, _mailbox) = world("optional");
+    let mut browser = world.browser();
+    let mut body = account("alice", "alice@example.com");
+    for wrong in [json!(""), json!("two\nlines"), json!(7)] {
+        body["device_name"] = wrong;
+        let refused = register(&mut browser, &body).expect_problem(400, "validation_error").json();
+        assert!(refused["errors"]["device_name"].is_array(), "{refused}");
+    }
+    body["device_name"] = " Ada's phone ".into();
+    register(&mut browser, &body).expect(201);
+    let listed = browser.get("/accounts/sessions").expect(200).json();
+    assert_eq!(listed["sessions"][0]["device_name"], "Ada's phone");
+}
+
+#[test]
 fn a_registration_ends_the_session_that_the_browser_had() {
     let (world, _mailbox) = world("optional");
     let mut browser = world.browser();

@@ -90,6 +90,8 @@ export interface Registration {
   last_name?: string;
   /** The token of an invitation's link, for the page that your server's `invitation_url` names. */
   invitation?: string;
+  /** What the user calls the device, 1 to 100 characters, for the list of sessions. */
+  device_name?: string;
   /** `false` on a device of others: the session goes with the browser, and is short. */
   remember?: boolean;
 }

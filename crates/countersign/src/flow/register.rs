@@ -28,7 +28,7 @@ use crate::http::request::{Text, request};
 use crate::http::sender::Sender;
 use crate::mail::{MailKind, choose_language};
 use crate::password::{Password, UserAttributes};
-use crate::session::Transport;
+use crate::session::{DeviceName, Transport};
 use crate::sign_in::Proof;
 use crate::store::{NewMail, Register, TokenPayload};
 use crate::token::Purpose;
@@ -53,6 +53,9 @@ request! {
         last_name: Option<Text<150>>,
         /// `body` for native clients, as at login.
         transport: Option<Transport>,
+        /// What the user calls the device, as at login.
+        #[example = "Ada's phone"]
+        device_name: Option<DeviceName>,
         /// `false` on a device of others, as at login.
         remember: Option<bool>,
         /// Whoever was invited: what the link carries. The address is that of the invitation then,
@@ -92,7 +95,8 @@ pub(crate) async fn register(
     let (asked, errors, rest) =
         body_and_rest::<RegisterRequest>(request, auth.settings().body_timeout).await?;
     let remember = asked.as_ref().and_then(|asked| asked.remember).unwrap_or(true);
-    let peer = Peer { remember, ..peer };
+    let device_name = asked.as_ref().and_then(|asked| asked.device_name.clone());
+    let peer = Peer { device_name, remember, ..peer };
     if let Some(asked) = asked.as_ref().filter(|asked| asked.invitation.is_some()) {
         errors.none()?;
         sender.may_begin(&auth, &peer, asked.transport.unwrap_or(Transport::Cookie))?;
