@@ -425,6 +425,16 @@ async fn look_again(
             Ok(Some(user))
         }
         found => {
+            let is_other_line = found.as_ref().is_some_and(|found| {
+                !checked.is_usable()
+                    && !found.password.is_usable()
+                    && found.password.as_str() != checked.as_str()
+            });
+            if is_other_line {
+                tracing::warn!(user = %id, "the row of a user without a password has another \
+                    unusable line than a moment ago; if each read has another, they can never log \
+                    in: keep one in the column, or give `!`");
+            }
             let reason = if !are_as_they_were {
                 RevokedReason::LogoutAll
             } else if found.is_some() {

@@ -152,7 +152,7 @@ impl EncodedPassword {
     }
 
     /// A line that no password matches, for a user who may not log in by password: Django's `!` and
-    /// 40 random characters.
+    /// 40 random characters. It is to be kept: another one ends what the one before let in.
     ///
     /// ```
     /// use countersign::password::EncodedPassword;

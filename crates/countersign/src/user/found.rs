@@ -6,12 +6,21 @@ use crate::password::EncodedPassword;
 
 /// A user, and what a given password is checked against.
 ///
+/// The line must be the same each time the row is read, until the password is changed. Another line
+/// means another password: logins that are under way end, and so do links that were mailed. Where
+/// the user has none, that is a fixed line which no password matches, or one that is kept in the
+/// column, and not an [`unusable`](EncodedPassword::unusable) one that is drawn for each read.
+///
 /// ```
 /// use countersign::password::EncodedPassword;
 /// use countersign::user::{Account, FoundUser};
 ///
 /// fn found<U: Account>(row: U, column: String) -> FoundUser<U> {
 ///     FoundUser { user: row, password: EncodedPassword::from_stored(column) }
+/// }
+///
+/// fn of_another_provider<U: Account>(row: U) -> FoundUser<U> {
+///     found(row, "!".to_owned())
 /// }
 /// ```
 #[derive(Clone)]

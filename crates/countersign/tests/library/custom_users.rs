@@ -318,3 +318,15 @@ async fn a_password_that_was_set_while_the_user_changes_it_is_a_conflict_and_no_
         StatusCode::OK
     );
 }
+
+#[tokio::test]
+async fn who_has_no_password_logs_in_by_another_way() {
+    let (auth, _, members, _, _directory) = world().await;
+    let id = UserId::new(41);
+    let without = EncodedPassword::from_stored("!".to_owned());
+    assert!(!without.is_usable());
+    members.0.lock().unwrap().rows.get_mut(&id).unwrap().1 = without;
+    let client = countersign::http::Peer::local();
+    let login = auth.log_in(id, countersign::session::Transport::Body, &client).await.unwrap();
+    assert!(auth.is_live(login.session()).await.unwrap());
+}
