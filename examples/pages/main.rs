@@ -14,7 +14,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Form, Router};
-use countersign::http::{CsrfField, NextPage, Peer, Problem};
+use countersign::http::{Code, CsrfField, NextPage, Peer, Problem};
 use countersign::password::Password;
 use countersign::permission::AllowAny;
 use countersign::session::Transport;
@@ -124,13 +124,15 @@ async fn log_in(
 ) -> Result<Response, Problem> {
     let wrong = || Html(form(&typed.next, "The name or the password is wrong.")).into_response();
     let Ok(password) = Password::parse(typed.password) else { return Ok(wrong()) };
-    match auth.check_password(&typed.name, &password, &client, |_| true).await {
-        Ok(checked) => {
-            let login = auth.log_in(checked.user, Transport::Cookie, &client).await?;
-            Ok(login.redirect(&typed.next))
-        }
-        // Too often, too: who guesses learns nothing of it.
-        Err(_) => Ok(wrong()),
+    // Too often, too: who guesses learns nothing of it.
+    let Ok(checked) = auth.check_password(&typed.name, &password, &client, |_| true).await else {
+        return Ok(wrong());
+    };
+    match auth.log_in_checked(checked, Transport::Cookie, &client).await {
+        Ok(login) => Ok(login.redirect(&typed.next)),
+        // The password was changed, or the user deactivated, while it was checked.
+        Err(problem) if problem.code() == Code::InvalidCredentials => Ok(wrong()),
+        Err(problem) => Err(problem),
     }
 }
 

@@ -12,8 +12,10 @@ use serde_json::value::RawValue;
 
 use super::check_password::known_device;
 use super::issue::{Grant, Issued, Tokens, new_jti};
-use super::sign_in::{Checked, Door, Entry, admitted};
+use super::pages::PasswordChecked;
+use super::sign_in::{Checked, Door, Entry, admitted, must_prove_address};
 use crate::auth::Auth;
+use crate::auth::events::Event;
 use crate::auth::settings::Settings;
 use crate::clock::random_bytes;
 use crate::clock::seconds;
@@ -37,8 +39,11 @@ use crate::user_directory::Candidate;
 use crate::web::source::SourceRefused;
 
 impl Auth {
-    /// Logs a user in without a password: after a sign-in with another provider, a link in a mail,
-    /// or in a test. The proof is the caller's affair, and so is throttling.
+    /// Logs a user in without a password: at a door of the app's own, such as a sign-in with
+    /// another provider (OAuth) or a link in a mail, or in a test. The proof is the caller's
+    /// affair, and so is throttling. The user's row is read now, and compared with nothing: after
+    /// [`check_password`](Self::check_password) go on with
+    /// [`log_in_checked`](Self::log_in_checked).
     ///
     /// A second factor is asked for all the same of who has one: the answer is then the 401
     /// `second_factor_required`, with which the client goes on as after a password.
@@ -72,16 +77,89 @@ impl Auth {
         transport: Transport,
         client: &Peer,
     ) -> Result<LoggedIn, Problem> {
-        match transport {
-            Transport::Cookie if client.is_cross_site => {
-                return Err(Problem::new(Code::CsrfFailed).detail(CROSS_SITE));
-            }
-            Transport::Body if client.is_page => {
-                return Err(SourceRefused::NotNative.into());
-            }
-            _ => {}
-        }
+        may_begin(transport, client)?;
         self.log_in_by(Proof::OfTheApp, user, transport, client).await
+    }
+
+    /// Logs in whom [`check_password`](Self::check_password),
+    /// [`check_factor`](Self::check_factor) or [`check_passkey`](Self::check_passkey) let in, on
+    /// the row as it was checked there. So nobody gets in with a password that was changed, by a
+    /// user who was deactivated, or past a second factor that was enrolled, while the form was
+    /// under way. The second factor is used up, and the tokens say what was proved (`amr`).
+    ///
+    /// # Errors
+    /// `invalid_credentials` where the row is another by now: ask for the password again, as after
+    /// a wrong one. `factor_invalid` for a second factor that was used meanwhile,
+    /// `email_not_verified` where an address must be proved first, `unavailable` when the store
+    /// does not answer. `csrf_failed`, `use_dpop_nonce` and `invalid_dpop_proof` as of
+    /// [`log_in`](Self::log_in).
+    ///
+    /// ```no_run
+    /// use axum::response::{IntoResponse, Response};
+    /// use countersign::Auth;
+    /// use countersign::http::{NextPage, Peer, Problem};
+    /// use countersign::password::Password;
+    /// use countersign::session::Transport;
+    ///
+    /// # async fn enter(
+    /// #     auth: Auth,
+    /// #     name: &str,
+    /// #     typed: Password,
+    /// #     client: Peer,
+    /// # ) -> Result<Response, Problem> {
+    /// let Ok(checked) = auth.check_password(name, &typed, &client, |_| true).await else {
+    ///     return Ok("Wrong, or too often.".into_response());
+    /// };
+    /// let login = auth.log_in_checked(checked, Transport::Cookie, &client).await?;
+    /// Ok(login.redirect(&NextPage::default()))
+    /// # }
+    /// ```
+    pub async fn log_in_checked(
+        &self,
+        checked: PasswordChecked,
+        transport: Transport,
+        client: &Peer,
+    ) -> Result<LoggedIn, Problem> {
+        may_begin(transport, client)?;
+        let PasswordChecked { user, row, granted } = checked;
+        let has_changed = || Problem::new(Code::InvalidCredentials);
+        let moment = self.user_cache().moment();
+        let found = self.users().candidate(user).await?.filter(|found| {
+            found.user.account().is_active() && found.password.as_str() == row.password.as_str()
+        });
+        let found = found.ok_or_else(has_changed)?;
+        // As at the endpoint: said only to who has proved who they are.
+        if must_prove_address(self, &found.user).await? {
+            return Err(Problem::new(Code::EmailNotVerified));
+        }
+        let factors = self.store().factors_of(user).await?;
+        if factors.version != row.factors {
+            return Err(has_changed());
+        }
+        // What the first form said of the device counts, though the second may say nothing of it.
+        let client = Peer {
+            remember: client.remember && !granted.is_short,
+            device_name: client.device_name.clone().or(granted.device_name),
+            ..client.clone()
+        };
+        let tokens = client.device_tokens.iter().map(String::as_str);
+        let device = known_device(self, tokens, user, &found.password);
+        let is_recovery_code = (row.factor.as_ref())
+            .is_some_and(|uses| matches!(uses.proof, FactorProof::RecoveryCode { .. }));
+        let checked = Checked { found, moment, device };
+        let entry = Entry {
+            admission: granted.admission,
+            factors,
+            uses: row.factor,
+            remembered_until: granted.remembered_until,
+        };
+        let login = begin(self, &client, transport, checked, entry).await?;
+        let login = login.ok_or_else(has_changed)?;
+        if is_recovery_code {
+            let event = client.event(self.now(), None, Some(login.session()));
+            self.events().on_recovery_code_used(&Event { user: Some(user), ..event });
+        }
+        Ok(login)
     }
 
     /// The same for who has proved this.
@@ -110,6 +188,17 @@ impl Auth {
             }
         }
         Err(Problem::new(Code::Unavailable).retry_after(1))
+    }
+}
+
+/// Whether this client may begin a session of this kind.
+fn may_begin(transport: Transport, client: &Peer) -> Result<(), Problem> {
+    match transport {
+        Transport::Cookie if client.is_cross_site => {
+            Err(Problem::new(Code::CsrfFailed).detail(CROSS_SITE))
+        }
+        Transport::Body if client.is_page => Err(SourceRefused::NotNative.into()),
+        Transport::Cookie | Transport::Body => Ok(()),
     }
 }
 

@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use axum::http::HeaderValue;
 use countersign_verify::Account;
+use jiff::Timestamp;
 
 use super::check_password::{LoginError, check, known_device};
 use super::sign_in::{Checked, Door, Entry, Step, next, wait};
 use crate::auth::Auth;
 use crate::http::peer::Peer;
 use crate::password::{EncodedPassword, HashError, Password};
-use crate::sign_in::{Factors, Proof, Scope};
+use crate::session::DeviceName;
+use crate::sign_in::{Admission, Factors, Proof, Scope};
 use crate::store::{CheckedRow, StoreError};
 use crate::throttle::RetryAfter;
 use crate::token::cookie_seal::CookieSeal;
@@ -25,7 +27,8 @@ impl Auth {
     /// For pages of an app's own that are behind the same passwords, such as an admin site. `login`
     /// is a user name or an e-mail address, as it was typed. A browser that
     /// [`remember_device`](Self::remember_device) made known is not kept out by what strangers do.
-    /// Let whatever begins on it begin only while the row is still [as it was
+    /// A session of the library's begins on it with [`log_in_checked`](Self::log_in_checked); let
+    /// whatever else begins on it begin only while the row is still [as it was
     /// checked](PasswordChecked).
     ///
     /// # Errors
@@ -70,10 +73,7 @@ impl Auth {
         let factors = self.store().factors_of(user).await?;
         match next(self, client, &checked.found, Proof::Password, factors) {
             Step::Enter(entry) if enough.contains(&entry.admission.scope()) => {
-                let Entry { factors, uses, .. } = entry;
-                let password = checked.found.password;
-                let row = CheckedRow { password, factors: factors.version, factor: uses };
-                Ok(PasswordChecked { user, row })
+                Ok(PasswordChecked::new(user, checked.found.password, entry).at(client))
             }
             Step::Enter(_) => Err(PasswordRefused::EnrolmentRequired { user }),
             Step::Ask(asked, factors) => {
@@ -184,7 +184,8 @@ impl Auth {
     }
 }
 
-/// Who gave the right password, and what it was right for.
+/// Who gave the right password, and what it was right for: log them in with
+/// [`log_in_checked`](Auth::log_in_checked), or begin a session of your own on the row.
 ///
 /// ```
 /// use countersign::PasswordChecked;
@@ -207,6 +208,35 @@ pub struct PasswordChecked {
     pub user: UserId,
     /// The row as it was checked: let whatever begins on it begin only while it is still so.
     pub row: CheckedRow,
+    pub(super) granted: Granted,
+}
+
+impl PasswordChecked {
+    /// Who this entry is for, with the password that was checked.
+    pub(super) fn new(user: UserId, password: EncodedPassword, entry: Entry) -> Self {
+        let Entry { admission, factors, uses, remembered_until } = entry;
+        let row = CheckedRow { password, factors: factors.version, factor: uses };
+        let granted = Granted { admission, remembered_until, is_short: false, device_name: None };
+        Self { user, row, granted }
+    }
+
+    /// The same on the device that this client says.
+    fn at(mut self, client: &Peer) -> Self {
+        self.granted.is_short = !client.remember;
+        self.granted.device_name = client.device_name.clone();
+        self
+    }
+}
+
+/// What a session begins with whose user was checked.
+#[derive(Debug, Clone)]
+pub(super) struct Granted {
+    pub(super) admission: Admission,
+    /// Until when the device does without a second factor.
+    pub(super) remembered_until: Option<Timestamp>,
+    /// Whether the device is one of others.
+    pub(super) is_short: bool,
+    pub(super) device_name: Option<DeviceName>,
 }
 
 /// Why somebody was not let in by a password.

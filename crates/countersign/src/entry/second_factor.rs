@@ -24,9 +24,7 @@ use crate::session::DeviceName;
 use crate::sign_in::{
     FACTOR_TRIES, FactorKind, Known, Methods, Next, Pending, Proof, Scope, decide,
 };
-use crate::store::{
-    CheckedRow, FactorProof, FactorUse, NewMail, StoreError, StoredFactor, UserFactors,
-};
+use crate::store::{FactorProof, FactorUse, NewMail, StoreError, StoredFactor, UserFactors};
 use crate::throttle::{AccountKey, RetryAfter};
 use crate::token::device::DeviceId;
 use crate::token::pending::PendingClaims;
@@ -176,7 +174,8 @@ impl From<FactorRefused> for Problem {
 impl Auth {
     /// Whether this is a second factor of the user whose sign-in waits for one, begun by
     /// [`check_password`](Self::check_password) on a page of the app's own: who it is. No session
-    /// begins. Keep the `pending_token` where script cannot read it.
+    /// begins; [`log_in_checked`](Self::log_in_checked) begins one. Keep the `pending_token` where
+    /// script cannot read it.
     ///
     /// # Errors
     /// [`FactorRefused`].
@@ -206,16 +205,18 @@ impl Auth {
     ) -> Result<PasswordChecked, FactorRefused> {
         let waiting = waiting(self, pending_token, Door::Pages, None).ok_or(FactorRefused::Over)?;
         let (checked, entry) = second_step(self, &waiting, shown, client, may).await?;
-        let Entry { factors, uses, .. } = entry;
         let (user, password) = (checked.found.user.account().id(), checked.found.password);
-        let row = CheckedRow { password, factors: factors.version, factor: uses };
-        Ok(PasswordChecked { user, row })
+        let mut checked = PasswordChecked::new(user, password, entry);
+        checked.granted.is_short = waiting.is_short;
+        checked.granted.device_name = device_name(&waiting);
+        Ok(checked)
     }
 
     /// Whether this passkey is that of an active user for whom `may` holds: who it is. No session
     /// begins. It needs no second factor.
     ///
-    /// What it must have signed comes from `POST …/login/passkey/begin`. Let whatever begins on it
+    /// What it must have signed comes from `POST …/login/passkey/begin`. A session of the library's
+    /// begins on it with [`log_in_checked`](Self::log_in_checked); let whatever else begins on it
     /// begin only while the row is still [as it was checked](PasswordChecked).
     ///
     /// # Errors
@@ -253,9 +254,7 @@ impl Auth {
         match next(self, client, &found, proved.by, factors) {
             Step::Enter(entry) if entry.admission.scope() == Scope::Full => {
                 let uses = FactorUse { pending: None, proof: proved.uses, mails: Vec::new() };
-                let factors = entry.factors.version;
-                let row = CheckedRow { password: found.password, factors, factor: Some(uses) };
-                Ok(PasswordChecked { user, row })
+                Ok(PasswordChecked::new(user, found.password, entry.using(uses)))
             }
             Step::Enter(_) | Step::Ask(..) | Step::Refuse => Err(FactorRefused::Wrong { user }),
         }

@@ -189,6 +189,64 @@ async fn a_door_of_the_apps_own_asks_too() {
 }
 
 #[tokio::test]
+async fn a_form_that_asked_for_a_second_factor_lets_in_with_it_once() {
+    let app = app().await;
+    let login = log_in(&app.router, "nick-41").await;
+    let (secret, codes) = app.enrol(text(&login, "access_token")).await;
+    let password = Password::parse(PASSWORD.to_owned()).unwrap();
+    let peer = Peer::local();
+    // The form with the password says that the device is one of others; the next says nothing.
+    let mut not_remembered = peer.clone();
+    not_remembered.remember = false;
+    let pending = async || {
+        let asked = app.auth.check_password("nick-41", &password, &not_remembered, |_| true).await;
+        let Err(PasswordRefused::SecondFactor { pending_token, .. }) = asked else {
+            panic!("{asked:?}");
+        };
+        pending_token
+    };
+    let enter = async |checked: countersign::PasswordChecked| {
+        app.auth.log_in_checked(checked, Transport::Cookie, &peer).await
+    };
+    let code = FactorShown::code(&app.code(&secret)).unwrap();
+    let waits = pending().await;
+    let checked = app.auth.check_factor(&waits, &code, &peer, |_| true).await.unwrap();
+    let login = enter(checked.clone()).await.unwrap();
+    let who = app.auth.verify(login.access_token()).await.unwrap();
+    assert_eq!(who.claims().amr, ["pwd", "otp", "mfa"]);
+    let answer = axum::response::IntoResponse::into_response(login);
+    for line in answer.headers().get_all("set-cookie") {
+        assert!(!line.to_str().unwrap().contains("Max-Age"), "{line:?}");
+    }
+
+    // Neither the check, nor the code, nor the sign-in that waited counts again.
+    let again = enter(checked).await.unwrap_err();
+    assert_eq!(again.code().as_str(), "factor_invalid");
+    let used = app.auth.check_factor(&waits, &code, &peer, |_| true).await;
+    assert!(used.is_err(), "{used:?}");
+    let used = app.auth.check_factor(&pending().await, &code, &peer, |_| true).await;
+    assert!(used.is_err(), "{used:?}");
+    // A recovery code is used up as well.
+    let code = FactorShown::recovery_code(&codes[0]).unwrap();
+    let checked = app.auth.check_factor(&pending().await, &code, &peer, |_| true).await.unwrap();
+    enter(checked).await.unwrap();
+    let used = app.auth.check_factor(&pending().await, &code, &peer, |_| true).await;
+    assert!(used.is_err(), "{used:?}");
+}
+
+#[tokio::test]
+async fn a_form_that_is_under_way_does_not_pass_a_factor_that_is_enrolled_meanwhile() {
+    let app = app().await;
+    let login = log_in(&app.router, "nick-41").await;
+    let password = Password::parse(PASSWORD.to_owned()).unwrap();
+    let peer = Peer::local();
+    let checked = app.auth.check_password("nick-41", &password, &peer, |_| true).await.unwrap();
+    app.enrol(text(&login, "access_token")).await;
+    let refused = app.auth.log_in_checked(checked, Transport::Cookie, &peer).await.unwrap_err();
+    assert_eq!(refused.code().as_str(), "invalid_credentials");
+}
+
+#[tokio::test]
 async fn a_route_asks_for_a_factor_or_a_fresh_login_and_a_step_up_gives_it() {
     let app = app().await;
     let login = log_in(&app.router, "nick-41").await;

@@ -173,6 +173,7 @@ impl Mailer for Letterbox {
 }
 
 pub(super) struct Shop {
+    pub(super) auth: Auth,
     pub(super) app: Router,
     pub(super) customers: Customers,
     mails: mpsc::UnboundedReceiver<Message>,
@@ -206,7 +207,7 @@ impl Shop {
             .registering_users(customers.clone());
         let auth = settle(builder).build().await.unwrap();
         let app = auth.routes();
-        Self { app, customers, mails, _directory: directory }
+        Self { auth, app, customers, mails, _directory: directory }
     }
 
     pub(super) async fn ask(&self, path: &str, body: Value) -> (StatusCode, Value) {
