@@ -12,7 +12,7 @@ use serde::Deserialize;
 use crate::auth::Auth;
 use crate::auth::revocation_list::Asked;
 use crate::http::answer::Cacheable;
-use crate::http::problem::{Problem, internal};
+use crate::http::problem::{Code, Problem, internal};
 
 /// What is asked.
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -33,6 +33,7 @@ pub(crate) struct Since {
         (status = 200, description = "A signed JWT of the type `rl+jwt`", body = String,
             content_type = "application/jwt"),
         (status = 304, description = "Unchanged since the `ETag` in `If-None-Match`"),
+        (status = 503, description = "unavailable: this server does not hear what ends"),
     )
 )]
 pub(crate) async fn revocations(
@@ -40,6 +41,11 @@ pub(crate) async fn revocations(
     headers: HeaderMap,
     since: Result<Query<Since>, QueryRejection>,
 ) -> Result<Cacheable, Problem> {
+    // Who believes a list believes it for `max_staleness` of their own. One that was signed anew by
+    // a process that hears nothing would let ended sessions live on with them.
+    if auth.is_too_stale() {
+        return Err(Problem::new(Code::Unavailable).retry_after(1));
+    }
     // A cursor that cannot be read, or is another node's, is one that is not known: the answer is
     // everything.
     let since = since.ok().and_then(|Query(since)| since.since);

@@ -18,6 +18,7 @@ mod protect;
 mod registers;
 mod registration_hooks;
 mod sockets;
+mod staleness;
 mod streams;
 
 use std::collections::HashMap;
