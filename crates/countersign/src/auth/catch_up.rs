@@ -106,7 +106,10 @@ impl Auth {
     /// Reads the feed to its end, a page at a time; where that is too far, skips the rest and
     /// doubts what is known. What is read twice does no harm.
     async fn read_on(&self, position: &mut Cursor) -> Result<(), StoreError> {
-        let asked = self.0.lag.tick();
+        let (asked, now) = (self.0.lag.tick(), self.seconds());
+        if self.0.lag.of(now) > self.endings_kept() {
+            self.begin_after_a_gap().await?;
+        }
         if self.0.forgotten.has_forgotten(seconds(self.forgotten_before())) {
             self.remember_again(position).await?;
         }
@@ -130,7 +133,22 @@ impl Auth {
                 break;
             }
         }
-        self.0.lag.applied_until(asked);
+        self.0.lag.applied_until(asked, now);
+        Ok(())
+    }
+
+    /// Nothing was heard for so long that the feed may be pruned beyond where this process stands:
+    /// keys may have been rotated, users changed and sessions ended that it does not tell of any
+    /// more. It still has the endings whose access tokens count.
+    async fn begin_after_a_gap(&self) -> Result<(), StoreError> {
+        self.load_keys().await?;
+        self.0.user_cache.forget_all();
+        self.0.revocations.doubt_all();
+        if self.0.settings.when_stale == WhenStale::GoOn {
+            // Its lists went on, so that who followed them noticed no gap.
+            self.0.feed.note_uncounted(self.seconds());
+        }
+        tracing::info!("nothing was heard for long; what was remembered is read anew");
         Ok(())
     }
 
@@ -259,19 +277,28 @@ pub(super) struct FeedLag {
     /// Milliseconds after it was born, on a clock that nobody sets and that runs while the process
     /// is frozen.
     until: AtomicU64,
+    /// The same by the clock, in whole seconds since 1970: it runs while the machine sleeps.
+    read_at: AtomicU64,
 }
 
 impl FeedLag {
-    pub(super) fn now() -> Self {
-        Self { born: Instant::now(), until: AtomicU64::new(0) }
+    pub(super) fn beginning(now: u64) -> Self {
+        Self { born: Instant::now(), until: AtomicU64::new(0), read_at: AtomicU64::new(now) }
     }
 
     fn tick(&self) -> u64 {
         u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    fn applied_until(&self, tick: u64) {
+    fn applied_until(&self, tick: u64, now: u64) {
         self.until.fetch_max(tick, Ordering::Relaxed);
+        self.read_at.store(now, Ordering::Relaxed);
+    }
+
+    /// How long ago that was, by whichever clock says more. `now` is in whole seconds since 1970.
+    fn of(&self, now: u64) -> Duration {
+        let by_the_clock = now.abs_diff(self.read_at.load(Ordering::Relaxed));
+        self.ago().max(Duration::from_secs(by_the_clock))
     }
 
     fn ago(&self) -> Duration {
@@ -287,3 +314,47 @@ const FEED_PAGE: u32 = 10_000;
 
 /// How many changes are read one by one: a second, and 10 MB of sessions that ended.
 pub(super) const READ_AT_ONCE: u32 = 100_000;
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::clock::{Clock, ManualClock, OsRandom, SystemClock};
+    use crate::store::KeyStore;
+    use crate::store::sqlite::SqliteStore;
+    use crate::token::{Algorithm, SealedKey, Secrets};
+
+    #[tokio::test]
+    async fn who_was_cut_off_for_longer_than_the_feed_is_sure_to_reach_reads_everything_anew() {
+        for (more, is_anew) in [(Duration::ZERO, false), (Duration::from_secs(1), true)] {
+            let directory = tempfile::tempdir().unwrap();
+            let file = directory.path().join("test.sqlite3");
+            let now = SystemClock.now();
+            let clock = Arc::new(ManualClock::at(now));
+            let secrets = || Secrets::from_text(&"a".repeat(32)).unwrap();
+            let builder = Auth::builder(SqliteStore::open(&file).unwrap());
+            let auth = builder.secrets(secrets()).clock(clock.clone()).build().await.unwrap();
+            let stream = auth.0.revocations.ended(SessionId::new(7).unwrap());
+            let moment = auth.0.user_cache.moment();
+            let key = SealedKey::generate(Algorithm::EdDsa, &secrets(), now, now, &OsRandom);
+            let key = key.unwrap();
+            let id = key.id.to_string();
+            // Another process rotates the keys, and the feed is pruned. Nothing else runs on this
+            // thread meanwhile, and what follows the feed does not either.
+            let elsewhere = || {
+                let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                let store = SqliteStore::open(&file).unwrap();
+                runtime.block_on(store.add_key(key, now)).unwrap();
+                let connection = rusqlite::Connection::open(&file).unwrap();
+                connection.execute_batch("DELETE FROM changes").unwrap();
+            };
+            std::thread::scope(|scope| scope.spawn(elsewhere).join().unwrap());
+            clock.advance(auth.endings_kept() + more);
+            auth.catch_up().await.unwrap();
+            assert_eq!(auth.0.ring.key_set().get(&id).is_some(), is_anew, "the keys");
+            assert_eq!(stream.now_or_never().is_some(), is_anew, "who streams");
+            assert_eq!(auth.0.user_cache.moment() > moment, is_anew, "the users");
+        }
+    }
+}

@@ -129,7 +129,7 @@ pub(super) async fn start(start: Start) -> Result<Auth, StartError> {
         refused_origins: OnceAMinute::default(),
         unknown_clients: AtomicBool::default(),
         forgotten: Forgotten::default(),
-        lag: FeedLag::now(),
+        lag: FeedLag::beginning(seconds(now)),
         pulse: Pulse::default(),
         users: users.map_or_else(|| UserDirectory::Own(Arc::clone(&store)), UserDirectory::Custom),
         events,
