@@ -111,7 +111,9 @@ impl Passwords {
         })
     }
 
-    /// Hashes a new password, in its composed form (NFC), with argon2id and a fresh salt.
+    /// Hashes a new password, in its composed form (NFC), with argon2id and a fresh salt, on the
+    /// threads that are kept for who is known: for who changes their password while logged in. A
+    /// sign-up, which anybody may send, takes [`hash_of_stranger`](Self::hash_of_stranger).
     ///
     /// # Errors
     /// [`HashError::Busy`] when the queue is full, [`HashError::Closed`] when hashing failed.
@@ -132,12 +134,28 @@ impl Passwords {
         self.hash_in(Lane::Known, new).await
     }
 
-    /// The same for somebody whom nobody knows: behind those who are known.
-    #[cfg(feature = "axum")]
-    pub(crate) async fn hash_of_stranger(
-        &self,
-        new: &Password,
-    ) -> Result<EncodedPassword, HashError> {
+    /// The same for somebody whom nobody knows, such as who signs up: on the threads that check
+    /// everybody's guesses. A flood of sign-ups then takes nothing from who changes their password
+    /// or logs in on a device of theirs.
+    ///
+    /// # Errors
+    /// As [`hash`](Self::hash).
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign::password::{HashError, HashSettings, Password, Passwords};
+    ///
+    /// /// A sign-up: the column `password` of the new row.
+    /// async fn of_new_row(hashes: &Passwords, typed: Password) -> Result<String, HashError> {
+    ///     Ok(hashes.hash_of_stranger(&typed).await?.as_str().to_owned())
+    /// }
+    /// # world::block_on(async {
+    /// # let passwords = Passwords::new(HashSettings::default()).unwrap();
+    /// # let typed = Password::parse("tin kettle 14".to_owned()).unwrap();
+    /// # assert!(of_new_row(&passwords, typed).await.unwrap().starts_with("argon2$"));
+    /// # });
+    /// ```
+    pub async fn hash_of_stranger(&self, new: &Password) -> Result<EncodedPassword, HashError> {
         self.hash_in(Lane::Guesses, new).await
     }
 
