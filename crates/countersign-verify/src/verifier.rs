@@ -119,15 +119,15 @@ impl<T> Verifier<T> {
         (now < seen.until && seen.generation == self.keys.load().number).then_some(seen)
     }
 
-    /// Checks signature, type, issuer, audience and times, and whether the token's time is over.
-    /// `now` is in whole seconds since 1970.
+    /// Checks signature, type, issuer, audience and times, to be [remembered](Self::remember) with
+    /// something attached. `now` is in whole seconds since 1970.
     ///
     /// `iat`, and `nbf` where there is one (RFC 7519, 4.1.5), may lie a minute in the future: so
     /// far apart may the clocks be.
     ///
     /// # Errors
-    /// [`TokenError`] for everything that is no token of ours. A token of ours that has expired is
-    /// none of these: a logout is welcome at any time.
+    /// [`TokenError::Expired`] for a good token whose time is over; [`TokenError`]'s other variants
+    /// for everything that is no token of ours.
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -135,10 +135,33 @@ impl<T> Verifier<T> {
     ///
     /// # let (verifier, token) = (world::verifier(), world::token());
     /// let verifier: Verifier = verifier;
-    /// assert!(verifier.check(&token, 99_999).unwrap().expired);
+    /// assert_eq!(verifier.check(&token, 10_299).unwrap().claims.sub, "7");
+    /// assert_eq!(verifier.check(&token, 10_300).unwrap_err(), TokenError::Expired);
     /// assert_eq!(verifier.check("a.b.c", 10_000).unwrap_err(), TokenError::Malformed);
     /// ```
     pub fn check(&self, token: &str, now: u64) -> Result<Verified, TokenError> {
+        match self.check_but_expiry(token, now)? {
+            Verified { expired: true, .. } => Err(TokenError::Expired),
+            verified => Ok(verified),
+        }
+    }
+
+    /// The same, but a token whose time is over is good too, and [says so](Verified::expired). It
+    /// lets nobody in: for what is welcome at any time, such as a logout.
+    ///
+    /// # Errors
+    /// [`TokenError`] for everything that is no token of ours.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign_verify::{TokenError, Verifier};
+    ///
+    /// # let (verifier, token) = (world::verifier(), world::token());
+    /// let verifier: Verifier = verifier;
+    /// assert!(verifier.check_but_expiry(&token, 99_999).unwrap().expired);
+    /// assert_eq!(verifier.check_but_expiry("a.b.c", 10_000).unwrap_err(), TokenError::Malformed);
+    /// ```
+    pub fn check_but_expiry(&self, token: &str, now: u64) -> Result<Verified, TokenError> {
         let keys = self.keys.load();
         let (claims, retires_at) = self.read(token, &keys.keys, now)?;
         let ends = claims.exp.min(claims.iat.saturating_add(self.longest));
@@ -276,10 +299,7 @@ impl Verifier {
         if let Some(seen) = self.seen(token, now) {
             return Ok(seen);
         }
-        match self.check(token, now)? {
-            Verified { expired: true, .. } => Err(TokenError::Expired),
-            verified => Ok(self.remember(token, verified, ())),
-        }
+        Ok(self.remember(token, self.check(token, now)?, ()))
     }
 }
 
@@ -305,7 +325,8 @@ impl<T> fmt::Debug for Verifier<T> {
 pub struct Verified {
     /// What it says.
     pub claims: Claims,
-    /// Whether its time is over.
+    /// Whether its time is over: [`check_but_expiry`](Verifier::check_but_expiry) alone lets such a
+    /// token through.
     pub expired: bool,
     until: u64,
     generation: u64,

@@ -116,6 +116,23 @@ async fn nobody_passes_without_a_token_and_the_app_never_sees_the_request() {
 }
 
 #[tokio::test]
+async fn an_authenticator_as_it_is_documented_refuses_a_token_whose_time_is_over() {
+    let app = Router::new().route("/", get(|| async {})).layer(Protect::new(Door::new(true)));
+    let until = |end: u64| {
+        let session = SessionId::new(1).unwrap();
+        let (issuer, user) = ("test".to_owned(), "7".to_owned());
+        let claims = Claims::new(issuer, user, session, NOW - 300, NOW - 300, end);
+        let mut header = Header::new(Algorithm::HS256);
+        header.typ = Some("at+jwt".to_owned());
+        header.kid = Some("k".to_owned());
+        jsonwebtoken::encode(&header, &claims, &EncodingKey::from_secret(KEY)).unwrap()
+    };
+    assert_eq!(send(&app, "GET", "/", Some(&until(NOW + 1))).await.0, StatusCode::OK);
+    let (status, problem) = send(&app, "GET", "/", Some(&until(NOW))).await;
+    assert_eq!((status, &problem["code"]), (StatusCode::UNAUTHORIZED, &json!("token_expired")));
+}
+
+#[tokio::test]
 async fn no_shared_cache_keeps_what_a_user_was_told() {
     let headers = async |waits: bool, path: &str, token: Option<&str>| {
         let own = [("cache-control", "public, max-age=60"), ("vary", "accept")];

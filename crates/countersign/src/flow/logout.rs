@@ -53,7 +53,7 @@ pub(crate) async fn logout(
         Ok(None) => Ok(None),
         Ok(Some(token)) => auth
             .verifier()
-            .check(token, auth.seconds())
+            .check_but_expiry(token, auth.seconds())
             .map(|token| Some(token.claims.sid))
             .map_err(Problem::from),
         Err(problem) => Err(problem),
