@@ -74,6 +74,44 @@ async fn what_is_known_counts_while_the_issuer_is_away_and_no_longer_than_it_may
 }
 
 #[tokio::test]
+async fn a_stream_ends_when_its_end_may_have_been_missed_and_not_after_a_short_outage() {
+    for (outage, is_missed) in [(120, false), (361, true)] {
+        let (issuer, url) = Issuer::start().await;
+        let server = following(&issuer, &url).build().unwrap();
+        server.ready().await;
+        let mut ended = server.verify(&issuer.token(1)).await.unwrap().ended();
+        issuer.is_down.store(true, Ordering::SeqCst);
+        // What was under way may still end well.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        // Session 1 ends in the outage, and is not on the list any more after the long one.
+        issuer.now.fetch_add(outage, Ordering::SeqCst);
+        issuer.is_down.store(false, Ordering::SeqCst);
+        eventually("it is followed again", async || {
+            code(&server, &issuer.token(2)).await.is_none()
+        })
+        .await;
+        let rings = tokio::time::timeout(Duration::from_millis(500), &mut ended).await.is_ok();
+        assert_eq!(rings, is_missed, "{outage} seconds");
+    }
+}
+
+#[tokio::test]
+async fn no_session_is_said_to_live_while_nothing_is_heard_of_endings() {
+    let (issuer, url) = Issuer::start().await;
+    let server = following(&issuer, &url).max_staleness(Duration::from_secs(60)).build().unwrap();
+    let session = SessionId::new(1).unwrap();
+    assert!(!server.is_live(session), "before anything is known");
+    server.ready().await;
+    assert!(server.is_live(session));
+    issuer.is_down.store(true, Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    issuer.now.fetch_add(61, Ordering::SeqCst);
+    assert!(!server.is_live(session));
+    issuer.is_down.store(false, Ordering::SeqCst);
+    eventually("it is heard of again", async || server.is_live(session)).await;
+}
+
+#[tokio::test]
 async fn the_tokens_of_a_new_key_are_taken_and_invented_keys_make_no_load() {
     let (issuer, url) = Issuer::start().await;
     let server = following(&issuer, &url).build().unwrap();

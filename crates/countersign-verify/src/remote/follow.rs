@@ -15,7 +15,7 @@ use crate::identity::{HasAccount, Identity};
 use crate::keys::KeySet;
 use crate::problem::{Code, Problem};
 use crate::revocations::Revocations;
-use crate::verifier::{TokenError, Verifier};
+use crate::verifier::{CLOCKS_APART, TokenError, Verifier};
 use crate::weight;
 
 /// What is chosen about following an issuer.
@@ -111,6 +111,15 @@ impl Issuer {
         let good_at = self.good_at.load(Ordering::Acquire);
         // A clock that went back by more is as good as one that went on.
         good_at > 0 && self.now().abs_diff(good_at) <= self.settings.max_staleness.as_secs()
+    }
+
+    /// Whether endings may have come onto the list and left it again since it was last asked for
+    /// with success: on a clock that nobody sets, and on the issuer's. The list says how long an
+    /// ending stays on it, with what clocks may differ by.
+    fn has_missed_endings(&self, good_at: Option<(Instant, u64)>) -> bool {
+        let (Some((then, at)), Some(taken)) = (good_at, &*self.taken.load()) else { return false };
+        let gap = then.elapsed().as_secs().max(self.now().abs_diff(at));
+        gap > taken.kept.saturating_sub(CLOCKS_APART)
     }
 
     /// The answer for a token that was verified before.
@@ -294,10 +303,11 @@ async fn follow(issuer: Weak<Issuer>, interval: Duration) {
     let mut known = Known::default();
     let mut ticks = tokio::time::interval(interval);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut is_down = false;
+    let (mut is_down, mut good_at) = (false, None);
     loop {
         ticks.tick().await;
         let Some(issuer) = issuer.upgrade() else { return };
+        let (began, began_at) = (Instant::now(), issuer.now());
         let keys = issuer.renew_keys().await;
         let list = issuer.poll(&mut known).await;
         if list.is_err() {
@@ -306,6 +316,12 @@ async fn follow(issuer: Weak<Issuer>, interval: Duration) {
         }
         match keys.and(list) {
             Ok(()) => {
+                // Before anybody new is let in, whose streams need not begin anew.
+                if issuer.has_missed_endings(good_at) {
+                    tracing::info!("endings may have been missed; streams begin anew");
+                    issuer.revocations.doubt_all();
+                }
+                good_at = Some((began, began_at));
                 issuer.good_at.store(issuer.now(), Ordering::Release);
                 issuer.ready.send_replace(true);
                 if is_down {

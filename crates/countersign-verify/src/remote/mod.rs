@@ -153,7 +153,9 @@ impl ResourceServer {
     }
 
     /// Whether no end of this session has been heard of within the life of an access token: for
-    /// what goes on for longer than a request, beside [`Identity::ended`].
+    /// what goes on for longer than a request, beside [`Identity::ended`]. No session is said to
+    /// live while nothing is heard of endings for longer than
+    /// [`max_staleness`](ResourceServerBuilder::max_staleness).
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -161,11 +163,11 @@ impl ResourceServer {
     ///
     /// # world::block_on(async {
     /// let auth = ResourceServer::builder("https://auth.example.com").build().unwrap();
-    /// assert!(auth.is_live(SessionId::new(7).unwrap()));
+    /// assert!(!auth.is_live(SessionId::new(7).unwrap())); // nothing has been fetched yet
     /// # });
     /// ```
     pub fn is_live(&self, session: SessionId) -> bool {
-        !self.0.revocations.contains(session)
+        self.0.is_fresh() && !self.0.revocations.contains(session)
     }
 
     /// Who holds this access token: for a token that did not come in an HTTP header. The CSRF token
