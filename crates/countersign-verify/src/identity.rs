@@ -28,6 +28,8 @@ use crate::waiting::Ended;
 pub struct Identity {
     known: Arc<dyn Known>,
     at: u64,
+    /// How often all were told that their session may have ended, when this one was looked at.
+    doubts: u64,
 }
 
 impl Identity {
@@ -46,7 +48,33 @@ impl Identity {
     /// assert_eq!(who.account().username(), "ada");
     /// ```
     pub fn new<T: HasAccount>(seen: Arc<Seen<T>>, at: u64) -> Self {
-        Self { known: seen, at }
+        let doubts = seen.attached.revocations().map_or(0, Revocations::doubts);
+        Self { known: seen, at, doubts }
+    }
+
+    /// The same where the session was looked at when [`Revocations::doubts`] was this: what comes
+    /// between the look and this is then not missed by [`ended`](Self::ended).
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use countersign_verify::{HasAccount, Identity, Revocations, Verifier};
+    ///
+    /// fn find<T: HasAccount>(
+    ///     verifier: &Verifier<T>,
+    ///     sessions: &Revocations,
+    ///     token: &str,
+    ///     now: u64,
+    /// ) -> Option<Identity> {
+    ///     let doubts = sessions.doubts(); // before anything is looked at
+    ///     let seen = verifier.seen(token, now)?;
+    ///     let is_live = !sessions.contains(seen.claims.sid);
+    ///     is_live.then(|| Identity::new(seen, now).checked_at(doubts))
+    /// }
+    /// ```
+    #[must_use]
+    pub fn checked_at(self, doubts: u64) -> Self {
+        Self { doubts, ..self }
     }
 
     /// What the access token says.
@@ -115,7 +143,7 @@ impl Identity {
     /// ```
     pub fn ended(&self) -> Ended {
         match self.known.revocations() {
-            Some(revocations) => revocations.ended(self.claims().sid),
+            Some(revocations) => revocations.ended_since(self.claims().sid, self.doubts),
             None => Ended::never(),
         }
     }

@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -32,6 +33,8 @@ struct Shared {
     parts: [ArcSwap<Part>; PARTS],
     writer: Mutex<()>,
     waiting: Arc<Waiting>,
+    /// How often all were told.
+    doubts: AtomicU64,
 }
 
 type Part = HashMap<SessionId, u64>;
@@ -71,6 +74,29 @@ impl Revocations {
         ended
     }
 
+    /// The same for a session that was found alive when [`doubts`](Self::doubts) was this: ready
+    /// at once as well where all were told since, before anybody waited here.
+    pub(crate) fn ended_since(&self, id: SessionId, doubts: u64) -> Ended {
+        let ended = self.ended(id);
+        if self.doubts() == doubts { ended } else { Ended::now() }
+    }
+
+    /// How often [all were told](Self::doubt_all) that their session may have ended. Ask before a
+    /// session is looked at, and give it to [`Identity::checked_at`](crate::Identity::checked_at):
+    /// a stream that begins later knows then whether it missed that.
+    ///
+    /// ```
+    /// use countersign_verify::Revocations;
+    ///
+    /// let sessions = Revocations::default();
+    /// let before = sessions.doubts();
+    /// sessions.doubt_all();
+    /// assert_ne!(sessions.doubts(), before);
+    /// ```
+    pub fn doubts(&self) -> u64 {
+        self.0.doubts.load(Ordering::Acquire)
+    }
+
     /// Tells all who wait that their session may have ended: which have cannot be known. Whoever
     /// comes back is asked for a token again.
     ///
@@ -85,6 +111,8 @@ impl Revocations {
     /// # });
     /// ```
     pub fn doubt_all(&self) {
+        // Before they are told: who begins to wait right after it sees that.
+        self.0.doubts.fetch_add(1, Ordering::AcqRel);
         self.0.waiting.end_all();
     }
 
@@ -213,6 +241,7 @@ impl Default for Revocations {
             parts: std::array::from_fn(|_| ArcSwap::default()),
             writer: Mutex::new(()),
             waiting: Arc::default(),
+            doubts: AtomicU64::new(0),
         }))
     }
 }

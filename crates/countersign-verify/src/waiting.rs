@@ -33,7 +33,7 @@ impl Waiting {
         let (bell, ring) = (Arc::clone(bell), Arc::clone(bell).notified_owned());
         drop(bells);
         let place = Place { waiting: Arc::clone(self), session, bell };
-        Ended(Some((Box::pin(ring), place)))
+        Ended(When::Rings((Box::pin(ring), place)))
     }
 
     /// These sessions have ended.
@@ -78,12 +78,23 @@ impl Waiting {
 /// ended.await;
 /// # });
 /// ```
-pub struct Ended(Option<(Pin<Box<OwnedNotified>>, Place)>);
+pub struct Ended(When);
+
+enum When {
+    Now,
+    Never,
+    Rings((Pin<Box<OwnedNotified>>, Place)),
+}
 
 impl Ended {
+    /// Ready at once.
+    pub(crate) const fn now() -> Self {
+        Self(When::Now)
+    }
+
     /// Never ready.
     pub(crate) const fn never() -> Self {
-        Self(None)
+        Self(When::Never)
     }
 }
 
@@ -92,8 +103,9 @@ impl Future for Ended {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         match &mut self.0 {
-            Some((ring, _)) => ring.as_mut().poll(context),
-            None => Poll::Pending,
+            When::Now => Poll::Ready(()),
+            When::Never => Poll::Pending,
+            When::Rings((ring, _)) => ring.as_mut().poll(context),
         }
     }
 }

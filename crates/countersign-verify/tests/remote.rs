@@ -112,6 +112,25 @@ async fn no_session_is_said_to_live_while_nothing_is_heard_of_endings() {
 }
 
 #[tokio::test]
+async fn who_begins_to_wait_after_all_were_told_that_they_may_have_ended_is_told_too() {
+    let (issuer, url) = Issuer::start().await;
+    let server = following(&issuer, &url).build().unwrap();
+    server.ready().await;
+    // A request passed, and its handler has something to do before it streams.
+    let token = issuer.token(1);
+    let passed = server.verify(&token).await.unwrap();
+    *issuer.uncounted.lock().unwrap() = Some(issuer.now());
+    issuer.ended.lock().unwrap().push(99);
+    eventually("it is felt", async || code(&server, &token).await.is_some()).await;
+    let told = tokio::time::timeout(Duration::from_secs(5), passed.ended()).await;
+    assert!(told.is_ok(), "the stream goes on");
+    issuer.now.fetch_add(1, Ordering::SeqCst);
+    let mut later = server.verify(&issuer.token(1)).await.unwrap().ended();
+    let told = tokio::time::timeout(Duration::from_millis(300), &mut later).await;
+    assert!(told.is_err(), "whoever came after it goes on");
+}
+
+#[tokio::test]
 async fn the_tokens_of_a_new_key_are_taken_and_invented_keys_make_no_load() {
     let (issuer, url) = Issuer::start().await;
     let server = following(&issuer, &url).build().unwrap();

@@ -131,7 +131,7 @@ impl Issuer {
                 )
                 .retry_after(1)));
         }
-        let now = self.now();
+        let (now, doubts) = (self.now(), self.revocations.doubts());
         let seen = self.taken.load().as_ref()?.verifier.seen(token, now)?;
         if self.revocations.contains(seen.claims.sid) {
             return Some(Err(Problem::new(Code::SessionRevoked)));
@@ -139,7 +139,7 @@ impl Issuer {
         if seen.claims.iat <= self.issued_after.load(Ordering::Acquire) {
             return Some(Err(TokenError::Expired.into()));
         }
-        Some(Ok(Identity::new(seen, now)))
+        Some(Ok(Identity::new(seen, now).checked_at(doubts)))
     }
 
     pub(super) async fn check(&self, token: &str) -> Result<Identity, Problem> {
@@ -154,6 +154,7 @@ impl Issuer {
             }
             other => other?,
         };
+        let doubts = self.revocations.doubts();
         if self.revocations.contains(verified.claims.sid) {
             return Err(Problem::new(Code::SessionRevoked));
         }
@@ -167,7 +168,8 @@ impl Issuer {
             by_group.filter(|permission| !user.permissions.contains(permission)).cloned().collect();
         user.permissions.extend(more);
         let remembered = Remembered { user, revocations: self.revocations.clone() };
-        Ok(Identity::new(taken.verifier.remember(token, verified, remembered), now))
+        let seen = taken.verifier.remember(token, verified, remembered);
+        Ok(Identity::new(seen, now).checked_at(doubts))
     }
 
     /// Fetches the keys again, unless they were asked for within `floor`. Many may ask at once; one

@@ -321,9 +321,13 @@ mod tests {
 
     use super::*;
     use crate::clock::{Clock, ManualClock, OsRandom, SystemClock};
+    use crate::http::Peer;
+    use crate::password::EncodedPassword;
+    use crate::session::Transport;
     use crate::store::KeyStore;
     use crate::store::sqlite::SqliteStore;
     use crate::token::{Algorithm, SealedKey, Secrets};
+    use crate::user::{NewUser, Username};
 
     #[tokio::test]
     async fn who_was_cut_off_for_longer_than_the_feed_is_sure_to_reach_reads_everything_anew() {
@@ -356,5 +360,22 @@ mod tests {
             assert_eq!(stream.now_or_never().is_some(), is_anew, "who streams");
             assert_eq!(auth.0.user_cache.moment() > moment, is_anew, "the users");
         }
+    }
+
+    #[tokio::test]
+    async fn who_begins_to_wait_after_all_were_told_that_they_may_have_ended_is_told_too() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&directory.path().join("test.sqlite3")).unwrap();
+        let secrets = Secrets::from_text(&"a".repeat(32)).unwrap();
+        let auth = Auth::builder(store).secrets(secrets).build().await.unwrap();
+        let ada = NewUser::new(Username::parse("ada").unwrap(), None, EncodedPassword::unusable());
+        let ada = auth.store().create_user(ada, SystemClock.now()).await.unwrap().id;
+        let login = auth.log_in(ada, Transport::Body, &Peer::local()).await.unwrap();
+        // A request passed, and its handler has something to do before it streams.
+        let passed = auth.verify(login.access_token()).await.unwrap();
+        auth.doubt_what_is_known();
+        assert!(passed.ended().now_or_never().is_some());
+        let later = auth.verify(login.access_token()).await.unwrap();
+        assert!(later.ended().now_or_never().is_none(), "it was asked about after that");
     }
 }

@@ -165,8 +165,8 @@ impl Auth {
     /// # });
     /// ```
     pub async fn verify(&self, token: &str) -> Result<Identity, Problem> {
-        let now = self.seconds();
-        Ok(Identity::new(self.remembered(token, now).await?, now))
+        let (now, doubts) = (self.seconds(), self.revocations().doubts());
+        Ok(Identity::new(self.remembered(token, now).await?, now).checked_at(doubts))
     }
 
     /// The same with what is remembered of it.
@@ -345,14 +345,15 @@ impl Auth {
 
 impl Authenticator for Auth {
     fn known(&self, request: &Parts) -> Option<Found> {
-        let now = self.seconds();
+        let (now, doubts) = (self.seconds(), self.revocations().doubts());
         let found = self.at_once(request, now)?;
-        Some(found.map(|seen| seen.map(|seen| Identity::new(seen, now))))
+        Some(found.map(|seen| seen.map(|seen| Identity::new(seen, now).checked_at(doubts))))
     }
 
     async fn identify(&self, request: &Parts) -> Found {
-        let now = self.seconds();
-        Ok(self.after_a_look(request, now).await?.map(|seen| Identity::new(seen, now)))
+        let (now, doubts) = (self.seconds(), self.revocations().doubts());
+        let seen = self.after_a_look(request, now).await?;
+        Ok(seen.map(|seen| Identity::new(seen, now).checked_at(doubts)))
     }
 }
 
