@@ -102,7 +102,7 @@ pub trait Account: Any + Send + Sync {
 
     /// What access tokens shall say of the user beyond the usual claims. Whoever holds the token
     /// can read it. The names of registered claims and of Countersign's own (`iss sub aud exp nbf
-    /// iat jti sid auth_time csrf`) are left out.
+    /// iat jti sid auth_time amr scope csrf dvb`) are left out.
     fn claims(&self) -> Map<String, Value> {
         Map::new()
     }

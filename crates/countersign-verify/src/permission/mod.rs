@@ -100,17 +100,21 @@ pub trait Permission: Debug + Send + Sync + 'static {
         Or(self, other)
     }
 
-    /// Everybody but whom this lets in.
+    /// Everybody but whom this lets in: **who is not logged in too**, where this asks for a user.
+    /// As the permission of a whole layer (`protect_with`, `layer_with`) join it with
+    /// [`IsAuthenticated`].
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
-    /// use countersign_verify::permission::{Ask, InGroup, Permission};
+    /// use countersign_verify::permission::{Ask, InGroup, IsAuthenticated, Permission};
     ///
     /// # let (ada, request) = (world::ada(), world::request("GET", "/"));
     /// let no_interns = InGroup("interns").not();
     /// assert!(no_interns.check(&Ask::new(Some(&ada), &request)).is_ok());
     /// // Who is not logged in is no intern: join it with something that asks for a user.
     /// assert!(no_interns.check(&Ask::new(None, &request)).is_ok());
+    /// let other_users = IsAuthenticated.and(InGroup("interns").not());
+    /// assert!(other_users.check(&Ask::new(None, &request)).is_err());
     /// ```
     fn not(self) -> Not<Self>
     where
@@ -411,7 +415,7 @@ pub struct And<P, Q>(P, Q);
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Or<P, Q>(P, Q);
 
-/// Everybody else.
+/// Everybody else, who is not logged in too: see [`not`](Permission::not).
 ///
 /// ```
 /// use countersign_verify::permission::{InGroup, Not, Permission};
