@@ -34,6 +34,7 @@ for (const name of Object.keys(EXAMPLES))
     await aVisitorIsSentToLogInAndBack(site);
     await whatLeadsElsewhereIsNotGoneTo(site);
     await whatABrowserSaysOfARequestIsHandedOn(site);
+    await aRequestThatIsCutOffOrTooLongEndsNoServer(site);
     await theFirstAnswerKnowsTheUserAndRotatesNothing(site);
     await thePageAsksAnApiInTheNameOfItsUser(site);
     await noPageAndNoScriptHasAToken(site);
@@ -83,7 +84,7 @@ async function open(t, name) {
   t.after(() => api.stop());
   const token = w.cli('token', 'create', 'pages', '--permission', 'countersign.introspect').trim();
   const auth = `http://127.0.0.1:${w.front.port}`;
-  const assets = await run(t, name, port, { app, auth, notes: api.url, token });
+  const { assets, pages } = await run(t, name, port, { app, auth, notes: api.url, token });
   const { context } = await w.visitor();
   context.setDefaultTimeout(15_000);
   const mistakes = [];
@@ -111,10 +112,10 @@ async function open(t, name) {
   };
   const cookies = async () =>
     (await context.cookies(app)).map(({ name, value }) => `${name}=${value}`).join('; ');
-  return { w, api, app, token, tab, first, cookies, mistakes, assets };
+  return { w, api, app, token, tab, first, cookies, mistakes, assets, pages };
 }
 
-/** Builds and starts the example as its page says; where it keeps what browsers get. */
+/** Builds and starts the example as its page says: the process, and where browsers' files are. */
 async function run(t, name, port, { app, auth, notes, token }) {
   const { build, start, assets } = EXAMPLES[name];
   const dir = fileURLToPath(new URL(`../../../examples/${name}`, import.meta.url));
@@ -142,7 +143,7 @@ async function run(t, name, port, { app, auth, notes, token }) {
     assert.equal(pages.exitCode, null, `${name} does not start`);
     await pause(100);
   }
-  return join(dir, assets);
+  return { pages, assets: join(dir, assets) };
 }
 
 async function aVisitorIsSentToLogInAndBack({ w, tab, first, app }) {
@@ -185,6 +186,38 @@ async function whatABrowserSaysOfARequestIsHandedOn({ w, app }) {
   assert.equal(answer.statusCode, 401);
   const handedOn = w.front.log.at(-1).headers;
   for (const [name, value] of Object.entries(headers)) assert.equal(handedOn[name], value);
+}
+
+async function aRequestThatIsCutOffOrTooLongEndsNoServer({ w, app, first, pages }) {
+  const goesOn = async () => {
+    await pause(500);
+    assert.equal(pages.exitCode, null, 'the server of the pages goes on');
+    assert.equal((await first('/')).status, 200);
+  };
+  const send = (length) => {
+    const headers = { 'content-type': 'application/json', 'content-length': length };
+    const request = httpRequest(`${app}/accounts/login`, { method: 'POST', headers });
+    request.on('response', (answer) => answer.resume());
+    return request.on('error', () => {});
+  };
+  const over = (request, event) =>
+    new Promise((resolve) => request.on(event, resolve).on('close', resolve));
+  // Longer than SvelteKit takes, and longer than Countersign takes.
+  const long = send(1024 * 1024);
+  const answered = over(long, 'response');
+  long.end(Buffer.alloc(1024 * 1024, 32));
+  const answer = await answered;
+  assert.ok(!(answer?.statusCode < 400), String(answer?.statusCode));
+  await goesOn();
+
+  const before = w.front.count('/accounts/login');
+  const cut = send(2000);
+  cut.write('{"username":');
+  while (w.front.count('/accounts/login') === before) await pause(50);
+  const closed = over(cut, 'close');
+  cut.destroy();
+  await closed;
+  await goesOn();
 }
 
 async function theFirstAnswerKnowsTheUserAndRotatesNothing({ w, tab, first, cookies }) {

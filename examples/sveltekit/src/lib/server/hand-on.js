@@ -24,9 +24,14 @@ export function handOn({ request, url, getClientAddress }, server, path) {
       const isEmpty = method === 'HEAD' || status === 204 || status === 304;
       resolve(new Response(isEmpty ? null : Readable.toWeb(answer), { status, headers: back }));
     });
-    onward.on('error', () => resolve(new Response('No answer.', { status: 502 })));
-    if (request.body) Readable.fromWeb(request.body).pipe(onward);
-    else onward.end();
+    // 413: the body is longer than SvelteKit takes.
+    onward.on('error', ({ status = 502 }) => resolve(new Response('No answer.', { status })));
+    if (!request.body) return onward.end();
+    const body = Readable.fromWeb(request.body);
+    // The browser has gone in mid-body, say. An error of a stream that nobody listens for ends the
+    // whole process, and `pipe` does not listen.
+    body.on('error', (error) => onward.destroy(error));
+    body.pipe(onward);
   });
 }
 
