@@ -73,11 +73,18 @@ export interface Verifier {
   verify(token: string): Promise<Identity>;
   /** Asks the issuer now; whether keys and ended sessions are known. Need not be waited for. */
   ready(): Promise<boolean>;
-  /** Whether keys and ended sessions are known, and not staler than they may be. */
+  /**
+   * Whether keys and ended sessions are known, and not staler than they may be. To ask this keeps
+   * the verifier asking the issuer for a minute, as a request does.
+   */
   readonly isReady: boolean;
-  /** Whether no end of this session has been heard of: for what goes on longer than a request. */
+  /**
+   * Whether no end of this session has been heard of, by news that is not staler than it may be:
+   * for what goes on longer than a request. Ask at least every minute, and an end is heard of
+   * within two seconds.
+   */
   isLive(sid: string): boolean;
-  /** Stops asking the issuer. The next request begins anew. */
+  /** Stops asking the issuer. Whatever is asked next begins anew. */
   close(): void;
 }
 

@@ -52,19 +52,21 @@ export class Issuer {
     return this.#goodAt > 0 && since <= this.settings.maxStaleness;
   }
 
+  /** Sees to it that the issuer is asked, for as long as somebody asks here. */
+  want() {
+    this.#wanted = this.settings.monotonic();
+    if (this.#isFollowing) return;
+    this.#isFollowing = true;
+    void this.#follow();
+  }
+
   /**
-   * Sees to it that the issuer is asked, for as long as somebody asks here. Waits where nothing is
-   * known yet, and where nobody has asked the issuer for a while: the process slept, or had nothing
-   * to do.
+   * The same, and waits where nothing is known yet, and where nobody has asked the issuer for a
+   * while: the process slept, or had nothing to do.
    */
   async awake() {
-    const { monotonic, pollInterval } = this.settings;
-    this.#wanted = monotonic();
-    const isLate = monotonic() > this.#due;
-    if (!this.#isFollowing) {
-      this.#isFollowing = true;
-      void this.#follow();
-    }
+    const isLate = this.settings.monotonic() > this.#due;
+    this.want();
     if (isLate || (this.#goodAt === 0 && this.#turning)) await this.turn();
   }
 

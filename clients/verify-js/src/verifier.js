@@ -87,12 +87,16 @@ class Verifier {
   }
 
   get isReady() {
+    // A probe may be all that asks: while it does, the next one finds what is known now.
+    this.#issuer.want();
     return this.#issuer.isFresh;
   }
 
   /** @param {string} sid */
   isLive(sid) {
-    return !this.#issuer.revocations.has(sid);
+    // So may a stream, and nobody can tell who has ended once what is known is too old.
+    this.#issuer.want();
+    return this.#issuer.isFresh && !this.#issuer.revocations.has(sid);
   }
 
   close() {

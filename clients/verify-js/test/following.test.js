@@ -186,6 +186,58 @@ test('an idle process asks nobody, and hears of endings when it wakes', async ()
   assert.equal(await world.code(token), 'session_revoked');
 });
 
+test('a process that only has streams hears of endings', async () => {
+  const world = await newWorld();
+  await world.code(await world.token());
+  const isLive = () => {
+    world.used = world.mono;
+    return world.verifier.isLive('00000000000000ff');
+  };
+  for (let at = 0; at < 10; at++) {
+    for (let second = 0; second < 30; second++) await world.tick();
+    assert.equal(isLive(), true);
+  }
+  world.ended.push('00000000000000ff');
+  await world.tick();
+  assert.equal(isLive(), false);
+});
+
+test('nobody counts as live by news that is too old', async () => {
+  const world = await newWorld();
+  assert.equal(world.verifier.isLive('00000000000000aa'), false);
+  await world.verifier.ready();
+  assert.equal(world.verifier.isLive('00000000000000aa'), true);
+  world.instead.set(LIST, () => new Response(null, { status: 502 }));
+  for (let at = 0; at < 301; at++) {
+    world.used = world.mono;
+    world.verifier.isLive('00000000000000aa');
+    await world.tick();
+  }
+  assert.equal(world.verifier.isLive('00000000000000aa'), false);
+});
+
+test('an idle process that is asked whether it is ready stays so, or becomes so', async () => {
+  const world = await newWorld();
+  const isReady = () => {
+    world.used = world.mono;
+    return world.verifier.isReady;
+  };
+  assert.equal(isReady(), false);
+  await world.turn();
+  while (world.sleepers.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  for (let at = 0; at < 400; at++) {
+    assert.equal(isReady(), true);
+    await world.tick();
+  }
+  // Asked nothing for so long that what it knew is too old.
+  for (let at = 0; at < 70; at++) await world.tick();
+  world.now += 400;
+  world.mono += 400;
+  assert.equal(isReady(), false);
+  while (world.sleepers.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  assert.equal(isReady(), true);
+});
+
 test('a process that slept asks before it answers', async () => {
   const world = await newWorld();
   const token = await world.token();

@@ -196,6 +196,16 @@ class Following(unittest.TestCase):
         world.mono += 100
         self.assertEqual(world.code(token), "session_revoked")
 
+    def test_nobody_counts_as_live_by_news_that_is_too_old(self):
+        world = World()
+        self.assertFalse(world.verifier.is_live(OTHER_SID))
+        world.verifier.ready()
+        self.assertTrue(world.verifier.is_live(OTHER_SID))
+        world.now += 301
+        self.assertFalse(world.verifier.is_live(OTHER_SID))
+        world.tick()
+        self.assertTrue(world.verifier.is_live(OTHER_SID))
+
     def test_an_issuer_that_does_not_answer_slows_no_request_down(self):
         world = World()
         token = world.token()
@@ -348,6 +358,29 @@ class Thread(unittest.TestCase):
         eventually(lambda: not self.verifier.is_live(SID))
         with self.assertRaises(Problem):
             self.verifier.verify(token)
+
+    def idle(self):
+        """A verifier that nobody has asked for more than a minute, by its clock."""
+        clock = [1000.0]
+        options = {"poll_interval": 0.05, "monotonic": lambda: clock[0]}
+        verifier = Verifier(ISSUER, url=self.url, **options)
+        self.addCleanup(verifier.close)
+        verifier.verify(self.world.token(sid=OTHER_SID))
+        clock[0] += 61
+        eventually(lambda: verifier._issuer._thread is None)
+        return verifier
+
+    def test_a_process_that_only_has_streams_hears_of_endings(self):
+        verifier = self.idle()
+        self.world.ended.append(SID)
+        eventually(lambda: not verifier.is_live(SID))
+        self.assertTrue(verifier.is_live(OTHER_SID))
+
+    def test_an_idle_process_that_is_asked_whether_it_is_ready_goes_on_asking(self):
+        eventually(lambda: self.verifier.is_ready)
+        verifier = self.idle()
+        before = self.world.count(LIST)
+        eventually(lambda: verifier.is_ready and self.world.count(LIST) > before + 2)
 
     def test_closing_ends_the_thread_and_the_next_request_begins_anew(self):
         token = self.world.token()

@@ -111,22 +111,27 @@ class Issuer:
         is_late = self.settings.monotonic() > self._due
         return not is_late and not (self._good_at == 0 and self._turning.locked())
 
-    def awake(self) -> None:
-        """Sees to it that the issuer is asked, for as long as somebody asks here.
+    def want(self) -> None:
+        """Sees to it that the issuer is asked, for as long as somebody asks here."""
+        self._wanted = self.settings.monotonic()
+        if not self.settings.follows or self._thread is not None:
+            return
+        with self._starting:
+            if self._thread is None:
+                self._stop = threading.Event()
+                self._thread = threading.Thread(
+                    target=self._follow, name="countersign-verify", daemon=True
+                )
+                self._thread.start()
 
-        It waits where nothing is known yet, and where nobody has asked the issuer for a while: the
+    def awake(self) -> None:
+        """As `want`, and waits where it has to.
+
+        That is where nothing is known yet, and where nobody has asked the issuer for a while: the
         process slept, or had nothing to do.
         """
-        self._wanted = self.settings.monotonic()
         must_wait = not self.is_awake
-        if self.settings.follows and self._thread is None:
-            with self._starting:
-                if self._thread is None:
-                    self._stop = threading.Event()
-                    self._thread = threading.Thread(
-                        target=self._follow, name="countersign-verify", daemon=True
-                    )
-                    self._thread.start()
+        self.want()
         if must_wait:
             self.turn()
 

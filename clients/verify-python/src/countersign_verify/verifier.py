@@ -145,15 +145,27 @@ class Verifier:
 
     @property
     def is_ready(self) -> bool:
-        """Whether keys and ended sessions are known, and not staler than they may be."""
+        """Whether keys and ended sessions are known, and not staler than they may be.
+
+        To ask this keeps the verifier asking the issuer for a minute, as a request does.
+        """
+        # A probe may be all that asks: while it does, the next one finds what is known now.
+        self._issuer.want()
         return self._issuer.is_fresh
 
     def is_live(self, sid: str) -> bool:
-        """Whether no end of this session was heard of: for what goes on longer than a request."""
-        return sid not in self._issuer.revocations
+        """Whether no end of this session was heard of, by news that is not staler than it may be.
+
+        For what goes on longer than a request. Ask at least every minute, and an end is heard of
+        within two seconds.
+        """
+        # A stream may be all that asks, and nobody can tell who has ended once what is known is too
+        # old.
+        self._issuer.want()
+        return self._issuer.is_fresh and sid not in self._issuer.revocations
 
     def close(self) -> None:
-        """Stops asking the issuer. The next request begins anew."""
+        """Stops asking the issuer. Whatever is asked next begins anew."""
         self._issuer.rest()
 
     def _check(
