@@ -13,7 +13,7 @@ use std::time::Duration;
 use countersign_e2e::{Browser, Forge, Program, TestServer, claims_of, eventually};
 use program::{Front, beside_its_packages, docs, gateway, python, service, told_the_issuer};
 use serde_json::json;
-use tokens::{bad_tokens, key_ids, signed_with_the_newest_key, with, without};
+use tokens::{bad_tokens, key_ids, may_only_enrol, signed_with_the_newest_key, with, without};
 
 #[test]
 fn a_fastapi_service_lets_in_who_is_signed_in_and_nobody_else() {
@@ -52,7 +52,7 @@ fn a_django_service_with_the_package_lets_in_who_is_signed_in_and_nobody_else() 
 }
 
 #[test]
-fn a_django_service_lets_in_who_is_signed_in_by_settings_alone() {
+fn a_django_service_with_simplejwt_alone_lets_in_who_is_signed_in_and_nobody_else() {
     let mut world = TestServer::start();
     let program = django(&world, "settings");
     // simplejwt looks for an unknown key every half minute at most, so the new one is there before
@@ -64,6 +64,7 @@ fn a_django_service_lets_in_who_is_signed_in_by_settings_alone() {
         let answer = program.me(&token);
         assert_eq!(answer.status, 401, "{what}: {}", answer.text());
     }
+    program.me(&may_only_enrol(&world)).expect(401);
     let browser = world.logged_in("alice");
     program.me(&signed_with_the_newest_key(&world, &browser)).expect(200);
     does_without_the_server_for_a_while(&mut world, &program);
@@ -171,9 +172,13 @@ fn verifiers_of_others_need_to_know_the_issuer_and_no_more() {
             .set("public_url", &issuer)
             .set("issuer", &issuer)
             .set("audience", "shop")
+            .set("second_factor", "staff")
             .start();
         front.lead_to(world.address());
         world.user("alice");
+        let id = world.user("bertha");
+        world.sql(&format!("UPDATE users SET is_staff = 1 WHERE id = {id}"));
+        let may_only_enrol = world.logged_in("bertha");
         let (browser, other) = (world.logged_in("alice"), world.logged_in("alice"));
         let (message, _) = browser.access_token.rsplit_once('.').unwrap();
         let (_, signature) = other.access_token.rsplit_once('.').unwrap();
@@ -183,6 +188,7 @@ fn verifiers_of_others_need_to_know_the_issuer_and_no_more() {
             assert_eq!(answer.json(), json!({"user": claims_of(&browser.access_token)["sub"]}));
             program.request("GET", "/me").send().expect(401);
             program.me(&format!("{message}.{signature}")).expect(401);
+            program.me(&may_only_enrol.access_token).expect(401);
             let another = told_the_issuer(&world, &gateway(name), &issuer, "another shop");
             another.me(&browser.access_token).expect(401);
         }

@@ -41,6 +41,14 @@ pub(crate) fn bad_tokens(world: &TestServer) -> Vec<(&'static str, String)> {
     ]
 }
 
+/// A token with which a user may enrol a second factor, and do nothing else.
+pub(crate) fn may_only_enrol(world: &TestServer) -> String {
+    let claims = claims_of(&world.logged_in("alice").access_token);
+    let forge = Forge::of(world);
+    let header = with(&forge.header(), "typ", &json!("et+jwt")).to_string();
+    forge.sign(&header, &with(&claims, "scope", &json!("enrol")).to_string())
+}
+
 /// What the server will sign soon: the browser's claims with the newest key.
 pub(crate) fn signed_with_the_newest_key(world: &TestServer, browser: &Browser) -> String {
     let forge = Forge::of(world);

@@ -1,4 +1,4 @@
-"""A Django REST framework service that takes Countersign's access tokens by settings alone.
+"""A Django REST framework service that takes Countersign's access tokens with simplejwt alone.
 
     AUTH_URL=http://localhost:8000 python -m django runserver --settings settings 9000
 
@@ -19,6 +19,8 @@ SIMPLE_JWT = {
     # Countersign's `signing_algorithm`.
     "ALGORITHM": os.environ.get("AUTH_ALGORITHM", "EdDSA"),
     "USER_ID_CLAIM": "sub",
+    # Nothing else that is signed with the same keys.
+    "AUTH_TOKEN_CLASSES": ["tokens.CountersignToken"],
     # What a group may: this one knows.
     "TOKEN_USER_CLASS": "users.GroupUser",
     # Claims of simplejwt's own tokens, which these do not have.

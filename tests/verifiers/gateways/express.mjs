@@ -4,7 +4,13 @@ import express from 'express'
 import { auth } from 'express-oauth2-jwt-bearer'
 
 const app = express()
-app.use(auth({ issuerBaseURL: process.env.AUTH_ISSUER, audience: process.env.AUTH_AUDIENCE }))
+app.use(
+  auth({
+    issuerBaseURL: process.env.AUTH_ISSUER,
+    audience: process.env.AUTH_AUDIENCE,
+    validators: { typ: 'at+jwt' },
+  }),
+)
 
 app.get('/me', (request, response) => {
   response.json({ user: request.auth.payload.sub })

@@ -13,6 +13,7 @@ await app.register(jwt, {
   secret: (_, { header, payload }) =>
     keys.getPublicKey({ kid: header.kid, alg: header.alg, domain: payload.iss }),
   verify: { allowedIss: issuer, allowedAud: process.env.AUTH_AUDIENCE },
+  trusted: (_, { scope }) => scope === undefined,
 })
 app.addHook('onRequest', (request) => request.jwtVerify())
 
