@@ -59,7 +59,8 @@ impl Customers {
              CREATE TABLE IF NOT EXISTS customers (
                  id INTEGER PRIMARY KEY,
                  email TEXT NOT NULL,
-                 folded TEXT NOT NULL UNIQUE, -- so that STRASSE@ is straße@
+                 -- so that STRASSE@ is straße@; NULL, which may be there twice, until it is proved
+                 folded TEXT UNIQUE,
                  is_proved INTEGER NOT NULL DEFAULT 0,
                  company TEXT NOT NULL,
                  language TEXT NOT NULL,
@@ -84,15 +85,15 @@ impl Customers {
         self.connection()?.query_row(&sql, [value], found).optional().map_err(StoreError::failed)
     }
 
+    /// The id of the new row.
+    fn insert(&self, sql: &str, values: impl rusqlite::Params) -> Result<i64, StoreError> {
+        self.connection()?.query_row(sql, values, |row| row.get("id")).map_err(refused)
+    }
+
     /// Whether the statement changed a row.
     fn change(&self, sql: &str, values: impl rusqlite::Params) -> Result<bool, StoreError> {
-        match self.connection()?.execute(sql, values) {
-            Ok(rows) => Ok(rows == 1),
-            Err(error) if error.sqlite_error_code() == Some(CONSTRAINT) => {
-                Err(StoreError::EmailTaken)
-            }
-            Err(error) => Err(StoreError::failed(error)),
-        }
+        let rows = self.connection()?.execute(sql, values).map_err(refused)?;
+        Ok(rows == 1)
     }
 }
 
@@ -130,19 +131,18 @@ impl Users for Customers {
 impl Registers for Customers {
     async fn create(&self, new: NewUser, _: Timestamp) -> Result<UserId, StoreError> {
         let email = new.email.as_ref().map_or("", |email| email.as_str());
-        self.change(
+        let id = self.insert(
             "INSERT INTO customers (email, folded, company, language, password)
-             VALUES (:email, :folded, :company, :language, :password)",
+             VALUES (:email, :folded, :company, :language, :password) RETURNING id",
             named_params! {
                 ":email": email,
-                ":folded": fold_address(email),
+                ":folded": folded(email),
                 ":company": new.metadata.get("company").and_then(|name| name.as_str()),
                 ":language": new.locale,
                 ":password": new.password.as_str(),
             },
         )?;
-        let made = self.one("folded", fold_address(email))?;
-        made.map(|made| made.user.id()).ok_or_else(|| StoreError::failed("the row is gone"))
+        Ok(UserId::new(id))
     }
 
     async fn set_verified(&self, id: UserId, address: &str) -> Result<bool, StoreError> {
@@ -156,12 +156,24 @@ impl Registers for Customers {
         self.change(
             "UPDATE customers SET email = ?3, folded = ?4, is_proved = 1
              WHERE id = ?1 AND email = ?2",
-            params![id.as_i64(), old, new, fold_address(new)],
+            params![id.as_i64(), old, new, folded(new)],
         )
     }
 
     async fn delete(&self, id: UserId) -> Result<bool, StoreError> {
         self.change("DELETE FROM customers WHERE id = ?", [id.as_i64()])
+    }
+}
+
+/// The address as the table compares it.
+fn folded(address: &str) -> Option<String> {
+    (!address.is_empty()).then(|| fold_address(address))
+}
+
+fn refused(error: rusqlite::Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::ConstraintViolation) => StoreError::EmailTaken,
+        _ => StoreError::failed(error),
     }
 }
 
@@ -177,5 +189,3 @@ fn found(row: &Row<'_>) -> rusqlite::Result<FoundUser<Customer>> {
     };
     Ok(FoundUser { password: user.password.clone(), user })
 }
-
-const CONSTRAINT: rusqlite::ErrorCode = rusqlite::ErrorCode::ConstraintViolation;

@@ -411,8 +411,13 @@ fn sign_up_asks_for_fields_of_its_own_and_keeps_them_in_its_own_table() {
     ask(register, &form("ada@example.com", "Analytical Engines", true)).expect(202);
     let login = json!({"username": "ada@example.com", "password": PASSWORD});
     ask("/accounts/login", &login).expect_problem(401, "invalid_credentials");
-    let token = mailbox.wait_for("ada@example.com", 1).token();
-    ask("/accounts/email/verify", &json!({"token": token})).expect(200);
+    // Who proves nothing keeps nobody out.
+    ask(register, &form("bob@example.com", "Looms", true)).expect(202);
+    let tokens =
+        ["ada@example.com", "bob@example.com"].map(|address| mailbox.wait_for(address, 1).token());
+    for token in tokens {
+        ask("/accounts/email/verify", &json!({"token": token})).expect(200);
+    }
 
     ask(register, &form("ADA@example.com", "Looms", true)).expect(202);
     assert!(mailbox.wait_for("ADA@example.com", 1).subject().contains("already"));
