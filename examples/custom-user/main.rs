@@ -120,12 +120,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
         )
         .await?,
     );
-    sqlx::query(
+    sqlx::raw_sql(
         "CREATE TABLE IF NOT EXISTS members (
-             id uuid PRIMARY KEY, email text NOT NULL UNIQUE, plan text NOT NULL DEFAULT 'free',
+             id uuid PRIMARY KEY, email text NOT NULL, plan text NOT NULL DEFAULT 'free',
              password text NOT NULL,
              closed boolean NOT NULL DEFAULT false, last_login timestamptz
-         )",
+         );
+         -- As `by_login` compares: ADA@ would else be another member, and neither could log in.
+         CREATE UNIQUE INDEX IF NOT EXISTS members_by_email ON members (lower(email))",
     )
     .execute(&members.0)
     .await?;

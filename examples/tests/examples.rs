@@ -375,6 +375,9 @@ fn custom_user_logs_in_from_a_table_of_its_own() {
         (36, &json!("free"), None)
     );
     ada.refresh().expect(200);
+    // Nobody takes the name of somebody in other letters, and then neither could log in.
+    sign_up("Ada@Example.com", "copper lantern 27").expect_problem(400, "validation_error");
+    example.log_in("ada@example.com");
     let new = json!({"old_password": PASSWORD, "new_password": "copper lantern 27"});
     ada.request("POST", "/accounts/password").json(&new).send().expect(204);
 
