@@ -295,6 +295,41 @@ fn behind_nginx_an_app_knows_who_asks_and_nobody_can_pretend() {
 }
 
 #[test]
+fn behind_nginx_a_ticket_opens_one_request_of_what_it_is_for() {
+    let world = TestServer::start();
+    let id = world.user("alice");
+    let app = Program::start(world.scratch(), |address| {
+        let mut command = service(&world, "python3", "nginx");
+        command.args(["app.py", &address.port().to_string()]);
+        command
+    });
+    let page = std::fs::read_to_string(docs("../flows/tickets.md")).unwrap();
+    let locations = page.split("```nginx").nth(1).unwrap().split("```").next().unwrap();
+    let example = std::fs::read_to_string(docs("nginx/nginx.conf.example")).unwrap();
+    let (before, after) = example.split_once("location @unavailable").unwrap();
+    let prefix = tempfile::tempdir().unwrap();
+    let file = world.scratch().join("tickets.conf");
+    std::fs::write(&file, format!("{before}{locations}location @unavailable{after}")).unwrap();
+    let addresses = [("127.0.0.1:8000", world.address()), ("127.0.0.1:9000", app.address())];
+    let nginx = Program::nginx(prefix.path(), &file, &addresses);
+    let alice = world.logged_in("alice");
+    let ticket = |purpose: &str| {
+        let asked = alice.request("POST", "/accounts/tickets").json(&json!({"for": purpose}));
+        asked.send().expect(200).text_at("ticket")
+    };
+    let open = |query: &str| nginx.request("GET", &format!("/socket{query}")).send();
+    let good = ticket("chat");
+    let answer = open(&format!("?page=1&ticket={good}")).expect(200).json();
+    assert_eq!(answer, json!({"user": id.to_string(), "username": "alice", "groups": []}));
+    for refused in [good, ticket("another"), format!("{}&for=another", ticket("another"))] {
+        open(&format!("?ticket={refused}")).expect(401);
+    }
+    open("").expect(401);
+    let pretended = nginx.request("GET", "/socket").header("x-auth-user-id", "1").send();
+    pretended.expect(401);
+}
+
+#[test]
 fn what_the_pages_show_stands_in_the_programs() {
     for (page, language) in
         [("fastapi", "python"), ("django", "python"), ("express", "js"), ("nginx", "nginx")]
