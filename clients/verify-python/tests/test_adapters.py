@@ -242,6 +242,31 @@ class InDjango(Promises, unittest.TestCase):
 
         return ask
 
+    def test_a_user_whose_row_is_gone_gets_nowhere(self):
+        class Rows(for_django.CountersignAuthentication):
+            rows = {"7": "ada"}
+
+            def get_user(self, who):
+                return self.rows.get(who.user.id)
+
+        class Me(APIView):
+            authentication_classes = [Rows]
+
+            def get(self, request):
+                return Response({"user": request.user})
+
+        world = World()
+        self.ask(world)
+
+        def ask(sub):
+            headers = {"Authorization": f"Bearer {world.token(sub=sub)}"}
+            answer = Me.as_view()(RequestFactory().get("/me", headers=headers))
+            return answer.status_code, answer.data
+
+        self.assertEqual(ask("7"), (200, {"user": "ada"}))
+        status, data = ask("8")
+        self.assertEqual((status, data["code"]), (401, "user_inactive"))
+
     def test_a_user_speaks_django(self):
         world = World()
         self.ask(world)

@@ -34,7 +34,8 @@ class CountersignAuthentication(BaseAuthentication):
     """`request.user` is who the access token tells of, and `request.auth` its `Identity`.
 
     No table of users is asked. To have the row of a table of your own, write a class with another
-    `get_user`.
+    `get_user`. Where there is no row, or its user may not come in, it returns None, and the request
+    is refused.
     """
 
     def authenticate(self, request: Request) -> tuple[Any, Identity] | None:
@@ -43,7 +44,13 @@ class CountersignAuthentication(BaseAuthentication):
             who = verifier().check(request.method or "GET", request.headers, AllowAny())
         except Problem as problem:
             raise Refused(problem) from None
-        return None if who is None else (self.get_user(who), who)
+        if who is None:
+            return None
+        user = self.get_user(who)
+        if user is None:
+            # The permissions ask the token, which is as good as it was before the row went.
+            raise Refused(Problem("user_inactive"))
+        return user, who
 
     def get_user(self, who: Identity) -> Any:
         return TokenUser(who)

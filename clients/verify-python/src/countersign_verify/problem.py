@@ -33,6 +33,7 @@ _PROBLEMS = {
     "session_revoked": _Usual(
         401, "Session revoked", "This session was ended. Log in again.", _FORGED
     ),
+    "user_inactive": _Usual(401, "User inactive", "This user is not active.", _FORGED),
     "recent_login_required": _Usual(
         401,
         "Recent login required",
