@@ -3,6 +3,7 @@
 import asyncio
 import json
 import unittest
+from pathlib import Path
 from typing import Annotated
 
 import django
@@ -10,9 +11,10 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.test import RequestFactory, override_settings
 from fastapi import Depends, FastAPI
+from fastapi import Response as Answered
 from flask import Flask, g
 
-from countersign_verify import AllowAny, HasPerm, Identity, IsAuthenticatedOrReadOnly
+from countersign_verify import AllowAny, HasPerm, Identity, IsAuthenticatedOrReadOnly, Problem
 from countersign_verify.fetch import Answer
 from world import CSRF, ISSUER, KEYS, LIST, SID, World
 
@@ -133,6 +135,32 @@ class InFastAPI(Promises, unittest.TestCase):
         document = app.openapi()
         self.assertEqual(document["paths"]["/"]["get"]["security"], [{"bearer": []}])
         self.assertEqual(document["components"]["securitySchemes"]["bearer"]["scheme"], "bearer")
+
+    def test_what_the_dependency_of_an_app_leaves_open_a_middleware_closes(self):
+        world = World()
+        auth = ForFastAPI(world.verifier)
+        paths = ("/docs", "/redoc", "/openapi.json", "/below/")
+        below = FastAPI()
+        below.get("/")(lambda: {})
+
+        def status(app, path, token=None):
+            app.mount("/below", below)
+            return asking(app, reads=False)("GET", path, token)[0]
+
+        for path in paths:
+            with self.subTest(path):
+                app = FastAPI(dependencies=[Depends(auth)])
+                self.assertEqual(status(app, path), 200)
+                # As the README shows it.
+                app = FastAPI()
+                readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+                shown = "@app.middleware" + readme.split("@app.middleware")[1].split("```")[0]
+                exec(shown, {"app": app, "auth": auth, "Problem": Problem, "Response": Answered})
+                self.assertEqual(status(app, path), 401)
+                self.assertEqual(status(app, path, world.token()), 200)
+        for path in paths[:3]:
+            app = FastAPI(dependencies=[Depends(auth)], openapi_url=None)
+            self.assertEqual(status(app, path), 404)
 
     def test_where_nobody_need_be_logged_in_the_identity_is_none(self):
         world, app = World(), FastAPI()
@@ -288,8 +316,8 @@ class InDjango(Promises, unittest.TestCase):
                 self.assertRaisesRegex(ImproperlyConfigured, "COUNTERSIGN", for_django.verifier)
 
 
-def asking(app):
-    """How to ask an ASGI app."""
+def asking(app, reads=True):
+    """How to ask an ASGI app; it answers with JSON where the test `reads` it."""
 
     def ask(method, path, token=None, headers=()):
         pairs = list(headers.items()) if isinstance(headers, dict) else list(headers)
@@ -320,7 +348,7 @@ def asking(app):
         asyncio.run(app(scope, receive, send))
         body = b"".join(message.get("body", b"") for message in sent)
         told = {n.decode(): v.decode() for n, v in sent[0]["headers"]}
-        return sent[0]["status"], lowered(told), json.loads(body or b"{}")
+        return sent[0]["status"], lowered(told), json.loads(body or b"{}") if reads else None
 
     return ask
 
