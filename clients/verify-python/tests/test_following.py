@@ -300,6 +300,33 @@ class Following(unittest.TestCase):
         self.assertEqual((who.user.id, other.user.id), ("7", "7"))
         self.assertNotIn(threading.main_thread(), threads)
 
+    def test_an_issuer_that_does_not_answer_leaves_the_threads_of_the_app_alone(self):
+        world = World()
+        over = threading.Event()
+
+        def slow(most):
+            over.wait()
+            return Answer(502, "", b"")
+
+        world.instead[DISCOVERY] = slow
+        headers = [(b"authorization", b"Bearer " + world.token().encode())]
+
+        async def ask():
+            checks = [world.verifier.check_async("GET", headers) for _ in range(40)]
+            asked = asyncio.gather(*checks, return_exceptions=True)
+            try:
+                await asyncio.sleep(0.1)
+                threads = threading.active_count()
+                await asyncio.wait_for(asyncio.to_thread(int), 5)
+            finally:
+                over.set()
+            return threads, await asked
+
+        before = threading.active_count()
+        threads, problems = asyncio.run(ask())
+        self.assertEqual({problem.code for problem in problems}, {"unavailable"})
+        self.assertLessEqual(threads - before, 4)
+
     def test_a_setting_that_cannot_stand_is_refused_at_start(self):
         for issuer, options in (
             ("", {}),

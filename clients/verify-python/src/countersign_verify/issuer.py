@@ -7,6 +7,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -93,6 +94,10 @@ class Issuer:
         self._fetching_keys = threading.Lock()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
+        #: Where the requests of an event loop wait. In the threads that the loop has for everything
+        #: they would keep the app's own work waiting, names to be resolved for one. Who waits here
+        #: waits for the same answer, so few threads are enough.
+        self.waiting = ThreadPoolExecutor(_WAITING, thread_name_prefix="countersign-verify-wait")
         self._drop()
         self._connections = [Connection(), Connection()]
         self._fetch_list: Fetch = self.settings.fetch or self._connections[0]
@@ -327,6 +332,9 @@ if hasattr(os, "register_at_fork"):
 _KEYS_EVERY = 60
 _IDLE = 60
 _LONGEST_TURN = 20
+
+#: Threads in which requests of event loops wait.
+_WAITING = 4
 
 _MAX_KEY_SET_BYTES = 1024 * 1024
 #: Room for a list of a million ended sessions.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping
+from concurrent.futures import Executor
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -117,7 +119,8 @@ class Verifier:
         preflights: bool = False,
     ) -> Identity | None:
         """As `check`, and the event loop never waits for the issuer."""
-        return await _run_async(self._check(method, headers, permission, preflights))
+        steps = self._check(method, headers, permission, preflights)
+        return await _run_async(steps, self._issuer.waiting)
 
     def authenticate(self, method: str, headers: Headers) -> Identity | None:
         """Who sends a request; None where it brings no token.
@@ -135,7 +138,7 @@ class Verifier:
 
     async def verify_async(self, token: str) -> Identity:
         """As `verify`, and the event loop never waits for the issuer."""
-        return await _run_async(self._verify(token))
+        return await _run_async(self._verify(token), self._issuer.waiting)
 
     def ready(self) -> bool:
         """Asks the issuer now; whether keys and ended sessions are known. Need not be called."""
@@ -253,14 +256,15 @@ def _run(steps: _Steps[T]) -> T:
         step()
 
 
-async def _run_async(steps: _Steps[T]) -> T:
+async def _run_async(steps: _Steps[T], waiting: Executor) -> T:
     while True:
         try:
             step = next(steps)
         except StopIteration as end:
             value: T = end.value
             return value
-        await asyncio.to_thread(step)
+        run = contextvars.copy_context().run
+        await asyncio.get_running_loop().run_in_executor(waiting, run, step)
 
 
 def is_base(url: Any) -> bool:
