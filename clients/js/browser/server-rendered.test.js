@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { cpSync, existsSync, readdirSync, readFileSync } from 'node:fs';
-import { request as httpRequest } from 'node:http';
+import { createServer as createHttpServer, request as httpRequest } from 'node:http';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -37,6 +37,7 @@ for (const name of Object.keys(EXAMPLES))
     await aRequestThatIsCutOffOrTooLongEndsNoServer(site);
     await theFirstAnswerKnowsTheUserAndRotatesNothing(site);
     await thePageAsksAnApiInTheNameOfItsUser(site);
+    await whatALoginDoesNotMendIsShown(site);
     await noPageAndNoScriptHasAToken(site);
     await aLogoutIsOneInAllTabsAndOnTheNextPage(site);
     await whoWasDeactivatedIsOutOnTheNextPage(site);
@@ -82,9 +83,11 @@ async function open(t, name) {
   t.after(() => w.stop());
   const api = await notesApi(w);
   t.after(() => api.stop());
+  const door = await doorTo(api);
+  t.after(() => door.close());
   const token = w.cli('token', 'create', 'pages', '--permission', 'countersign.introspect').trim();
   const auth = `http://127.0.0.1:${w.front.port}`;
-  const { assets, pages } = await run(t, name, port, { app, auth, notes: api.url, token });
+  const { assets, pages } = await run(t, name, port, { app, auth, notes: door.url, token });
   const { context } = await w.visitor();
   context.setDefaultTimeout(15_000);
   const mistakes = [];
@@ -112,7 +115,32 @@ async function open(t, name) {
   };
   const cookies = async () =>
     (await context.cookies(app)).map(({ name, value }) => `${name}=${value}`).join('; ');
-  return { w, api, app, token, tab, first, cookies, mistakes, assets, pages };
+  return { w, api, door, app, token, tab, first, cookies, mistakes, assets, pages };
+}
+
+/** Before the API of the notes: it answers with the problem `instead` where there is one. */
+async function doorTo(api) {
+  const door = { instead: undefined };
+  const server = createHttpServer((request, response) => {
+    if (door.instead) {
+      response.writeHead(door.instead.status, { 'content-type': 'application/problem+json' });
+      return response.end(JSON.stringify(door.instead));
+    }
+    const { method, headers, url } = request;
+    const onward = httpRequest(api.url + url, { method, headers }, (answer) => {
+      response.writeHead(answer.statusCode, answer.headers);
+      answer.pipe(response);
+    });
+    onward.on('error', () => request.socket.destroy());
+    request.pipe(onward);
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  door.url = `http://127.0.0.1:${server.address().port}`;
+  door.close = () => {
+    server.close();
+    server.closeAllConnections();
+  };
+  return door;
 }
 
 /** Builds and starts the example as its page says: the process, and where browsers' files are. */
@@ -245,6 +273,22 @@ async function thePageAsksAnApiInTheNameOfItsUser({ w, api, tab, first, cookies 
   assert.match((await first('/notes', await cookies())).html, /Buy &lt;tea(&gt;|>)/);
   assert.ok(w.front.log.some(({ body }) => body?.includes('"expires_in":60')));
   assert.equal((await fetch(`${api.url}/notes`)).status, 401);
+}
+
+async function whatALoginDoesNotMendIsShown({ door, first, cookies }) {
+  const cookie = await cookies();
+  const answered = (code) => {
+    door.instead = { status: 401, code, detail: `The word is ${code}.` };
+    return first('/notes', cookie);
+  };
+  // `/login` would send who is signed in straight back.
+  for (const code of ['recent_login_required', 'factor_required', 'token_invalid']) {
+    const { status, html } = await answered(code);
+    assert.equal(status, 200, code);
+    assert.match(html, new RegExp(`cannot be had at the moment.*The word is ${code}`, 's'));
+  }
+  assert.match((await answered('session_revoked')).to, /^\/login\?next=%2Fnotes/);
+  door.instead = undefined;
 }
 
 async function noPageAndNoScriptHasAToken({ w, token, first, cookies, assets }) {

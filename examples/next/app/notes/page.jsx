@@ -6,7 +6,7 @@ import { NoteForm } from './form';
 
 export default async function Notes() {
   const { user, accessToken } = await requireToken('/notes');
-  const notes = await notesOf(accessToken);
+  const { notes, refused } = await notesOf(accessToken);
   return (
     <main>
       <KeepSession sub={user.id} />
@@ -18,7 +18,7 @@ export default async function Notes() {
           ))}
         </ul>
       ) : (
-        <p role="status">Your notes cannot be had at the moment.</p>
+        <p role="status">Your notes cannot be had at the moment. {refused}</p>
       )}
       <NoteForm />
       <Link href="/">Home</Link>
@@ -27,7 +27,7 @@ export default async function Notes() {
   );
 }
 
-/** Asks an API of ours in the user's name. When it fails, the page is there without the notes. */
+/** Asks an API of ours in the user's name. When it fails, the page is there, and says why. */
 async function notesOf(token) {
   const { NOTES_URL = 'http://localhost:9000' } = process.env;
   const answer = await fetch(`${NOTES_URL}/notes`, {
@@ -35,7 +35,10 @@ async function notesOf(token) {
     cache: 'no-store',
     signal: AbortSignal.timeout(5000),
   }).catch(() => undefined);
-  // The session has ended between the two questions.
-  if (answer?.status === 401) logIn('/notes');
-  return answer?.ok ? answer.json() : undefined;
+  if (answer?.ok) return { notes: await answer.json() };
+  const { code, detail } = (await answer?.json().catch(() => undefined)) ?? {};
+  // The session has ended between the two questions. A login mends nothing else: it would send who
+  // is signed in straight back, and so on without an end.
+  if (['session_revoked', 'user_inactive'].includes(code)) logIn('/notes');
+  return { refused: detail };
 }
