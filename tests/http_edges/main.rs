@@ -7,6 +7,7 @@ mod database;
 mod hashing;
 mod heads;
 mod lengths;
+mod memory;
 mod shutdown;
 
 use std::thread;

@@ -6,8 +6,9 @@ use std::io;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use countersign::http::whole_body;
 use countersign::password::{BreachedList, Sha1};
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::Empty;
 use hyper::body::Bytes;
 use hyper::{Request, StatusCode, Uri};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -58,8 +59,8 @@ impl RangeService {
         if response.status() != StatusCode::OK {
             return Err(io::Error::other(format!("it answers {}", response.status())));
         }
-        let body = Limited::new(response.into_body(), MOST_BYTES).collect().await;
-        let body = body.map_err(io::Error::other)?.to_bytes();
+        let body = whole_body(response.into_body(), MOST_BYTES, TIMEOUT).await;
+        let body = body.map_err(io::Error::other)?;
         let text = std::str::from_utf8(&body).map_err(io::Error::other)?;
         Ok(has(text, rest))
     }

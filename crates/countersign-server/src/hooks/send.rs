@@ -110,8 +110,9 @@ impl Sender {
             .get(RETRY_AFTER)
             .and_then(|value| value.to_str().ok()?.trim().parse().ok())
             .map(|seconds: u64| Duration::from_secs(seconds).min(AGAIN_AFTER_MOST));
-        // Read, and thrown away, so that the connection serves for the next one.
-        let _ = Limited::new(answer.into_body(), ANSWER_MAX_BYTES).collect().await;
+        // Read, and thrown away piece by piece, so that the connection serves for the next one.
+        let mut body = Limited::new(answer.into_body(), ANSWER_MAX_BYTES);
+        while let Some(Ok(_)) = body.frame().await {}
         Ok(match status {
             status if status.is_success() => Outcome::Taken,
             StatusCode::GONE => Outcome::Gone,

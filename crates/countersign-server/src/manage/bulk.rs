@@ -4,10 +4,11 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
-use countersign::http::{BODY_LIMIT, Code, Problem, is_no_other_charset, is_plain, parse_fields};
+use countersign::http::{
+    BODY_LIMIT, Code, NotWhole, Problem, is_no_other_charset, is_plain, parse_fields, whole_body,
+};
 use countersign::user::UserId;
 use futures_util::{StreamExt, stream};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -162,13 +163,10 @@ async fn read(manage: &Manage, request: Request<Body>) -> Result<Bytes, Problem>
     if length.is_some_and(|length| length > MOST_BYTES) {
         return Err(too_large());
     }
-    let deadline = manage.settings.body_timeout;
-    let body = Limited::new(request.into_body(), MOST_BYTES).collect();
-    match tokio::time::timeout(deadline, body).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(Problem::new(Code::ParseError)),
-        Err(_) => Err(Problem::new(Code::RequestTimeout)),
+    match whole_body(request.into_body(), MOST_BYTES, manage.settings.body_timeout).await {
+        Ok(body) => Ok(body),
+        Err(NotWhole::TooLarge) => Err(too_large()),
+        Err(not_whole) => Err(not_whole.into()),
     }
 }
 

@@ -8,12 +8,12 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use countersign_verify::csrf;
 use futures_util::{StreamExt, stream};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::guard;
 use super::page::FIELD;
 use super::problem::{Code, Problem};
 use super::unparsed_body::{is_no_other_charset, is_plain};
+use super::whole_body::whole_body;
 use crate::auth::Auth;
 use crate::session::SessionId;
 
@@ -78,13 +78,7 @@ impl Form {
 type Sent = (Option<Vec<u8>>, Body);
 
 async fn whole(body: Body, deadline: Duration) -> Result<Sent, Problem> {
-    let read = tokio::time::timeout(deadline, Limited::new(body, MOST_BYTES).collect());
-    let read = read.await.map_err(|_| Problem::new(Code::RequestTimeout))?;
-    let bytes = read.map_err(|error| match error.downcast_ref::<LengthLimitError>() {
-        Some(_) => Problem::new(Code::PayloadTooLarge),
-        None => Problem::new(Code::ParseError),
-    })?;
-    let bytes = bytes.to_bytes();
+    let bytes = whole_body(body, MOST_BYTES, deadline).await?;
     let mut found = url::form_urlencoded::parse(&bytes).filter(|(name, _)| name == FIELD);
     let token = match (found.next(), found.next()) {
         (Some((_, token)), None) => Some(token.as_bytes().to_vec()),

@@ -34,6 +34,7 @@ pub(crate) mod refresh_token;
 pub(crate) mod request;
 pub(crate) mod sender;
 pub(crate) mod unparsed_body;
+pub(crate) mod whole_body;
 
 #[doc(hidden)]
 pub use countersign_verify::{Drained, bearer};
@@ -48,5 +49,7 @@ pub use peer::Peer;
 pub use problem::{Code, OwnCode, Problem, method_not_allowed, not_found};
 #[doc(hidden)]
 pub use unparsed_body::{BODY_LIMIT, UnparsedBody, is_no_other_charset, is_plain};
+#[doc(hidden)]
+pub use whole_body::{NotWhole, whole_body};
 
 pub use crate::web::next_page::NextPage;

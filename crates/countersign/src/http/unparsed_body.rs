@@ -1,20 +1,17 @@
 //! Bodies as they come: bounded in size and time, and of a kind that is read.
 
 use std::fmt;
-use std::future::poll_fn;
-use std::pin::pin;
-use std::task::Poll;
 use std::time::Duration;
 
 use axum::BoxError;
 use axum::body::{Bytes, HttpBody};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, Request};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::Deserialize;
 use serde::de::value::MapDeserializer;
 
 use super::problem::{Code, Problem};
+use super::whole_body::whole_body;
 
 /// The most bytes a body may have.
 pub const BODY_LIMIT: usize = 64 * 1024;
@@ -125,14 +122,7 @@ impl UnparsedBody {
         if required && kind.is_none() {
             return Err(Problem::new(Code::UnsupportedMediaType));
         }
-        let body = Limited::new(request.into_body(), BODY_LIMIT);
-        let body = within(deadline, whole(body))
-            .await
-            .ok_or_else(|| Problem::new(Code::RequestTimeout))?;
-        let bytes = body.map_err(|error| {
-            let too_large = error.downcast_ref::<LengthLimitError>().is_some();
-            Problem::new(if too_large { Code::PayloadTooLarge } else { Code::ParseError })
-        })?;
+        let bytes = whole_body(request.into_body(), BODY_LIMIT, deadline).await?;
         Ok(Self { bytes, kind })
     }
 }
@@ -141,39 +131,6 @@ impl UnparsedBody {
 impl fmt::Debug for UnparsedBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UnparsedBody").field("bytes", &self.bytes.len()).finish_non_exhaustive()
-    }
-}
-
-/// All of a body. What comes in one piece, as most do, is not copied.
-async fn whole<B: HttpBody<Data = Bytes> + Unpin>(mut body: B) -> Result<Bytes, B::Error> {
-    let Some(first) = body.frame().await else { return Ok(Bytes::new()) };
-    let first = first?.into_data().unwrap_or_default();
-    if body.is_end_stream() {
-        return Ok(first);
-    }
-    let rest = body.collect().await?.to_bytes();
-    Ok([first, rest].concat().into())
-}
-
-/// What comes of it within this time. What has come by its second look needs no timer, and to set
-/// one takes locks that connections share.
-async fn within<F: Future>(time: Duration, future: F) -> Option<F::Output> {
-    let mut future = pin!(future);
-    let mut looks = 0;
-    let at_once = poll_fn(|context| {
-        looks += 1;
-        match future.as_mut().poll(context) {
-            Poll::Ready(output) => Poll::Ready(Some(output)),
-            Poll::Pending if looks < 2 => {
-                context.waker().wake_by_ref();
-                Poll::Pending
-            }
-            Poll::Pending => Poll::Ready(None),
-        }
-    });
-    match at_once.await {
-        Some(output) => Some(output),
-        None => tokio::time::timeout(time, future).await.ok(),
     }
 }
 

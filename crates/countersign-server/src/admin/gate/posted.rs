@@ -4,10 +4,9 @@ use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, ORIGIN};
 use axum::http::{HeaderMap, HeaderValue, Request, StatusCode};
-use countersign::http::{BODY_LIMIT, Peer, is_no_other_charset, is_plain};
+use countersign::http::{BODY_LIMIT, NotWhole, Peer, is_no_other_charset, is_plain, whole_body};
 use countersign::web::origin::Origins;
 use countersign::web::source::check_source;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::staff::Staff;
 use super::token::{PRE_SESSION_COOKIE, Token, Waits, pending};
@@ -131,15 +130,15 @@ async fn read(admin: &Admin, headers: &HeaderMap, body: Body) -> Result<Form, Pa
     if length.is_some_and(|length| length > BODY_LIMIT) {
         return Err(too_large());
     }
-    match tokio::time::timeout(admin.limits.body, Limited::new(body, BODY_LIMIT).collect()).await {
-        Ok(Ok(bytes)) => Form::parse(&bytes.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(PageError::bad("The form did not arrive whole. Send it again.")),
-        Err(_) => Err(PageError::Bad(
+    match whole_body(body, BODY_LIMIT, admin.limits.body).await {
+        Ok(bytes) => Form::parse(&bytes),
+        Err(NotWhole::TooLarge) => Err(too_large()),
+        Err(NotWhole::TooSlow) => Err(PageError::Bad(
             StatusCode::REQUEST_TIMEOUT,
             "Too slow",
             "The form did not arrive in time. Send it again.".to_owned(),
         )),
+        Err(_) => Err(PageError::bad("The form did not arrive whole. Send it again.")),
     }
 }
 

@@ -16,7 +16,7 @@ use std::convert::Infallible;
 use std::ops::Deref;
 
 use askama::Template;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::{FromRequestParts, RawQuery};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, VARY,
@@ -26,7 +26,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use axum::{Router, middleware};
-use countersign::http::{Code, Peer, Problem};
+use countersign::http::{Code, Peer, Problem, whole_body};
 use countersign::password::{Password, PasswordError};
 use countersign::{Auth, Settings};
 use url::form_urlencoded;
@@ -120,10 +120,9 @@ impl Sent {
 
     /// Of a form that arrives in time and is no larger than a form is. Else an empty one.
     async fn arrive(body: Body) -> Self {
-        let arrived = tokio::time::timeout(PATIENCE, to_bytes(body, FORM_LIMIT)).await;
-        match arrived {
-            Ok(Ok(bytes)) => Self::read(&bytes),
-            _ => Self::default(),
+        match whole_body(body, FORM_LIMIT, PATIENCE).await {
+            Ok(bytes) => Self::read(&bytes),
+            Err(_) => Self::default(),
         }
     }
 

@@ -14,6 +14,7 @@ use axum::http::header::{
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use axum::response::{IntoResponse, Response};
+use countersign::http::whole_body;
 use countersign::web::cookies::values;
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -218,8 +219,7 @@ pub(super) struct Form(HashMap<String, String>);
 impl Form {
     /// One that arrives in time and is no larger than a form is. Else an empty one.
     pub(super) async fn arrive(body: Body) -> Self {
-        let arrived = tokio::time::timeout(PATIENCE, to_bytes(body, FORM_LIMIT)).await;
-        let bytes = arrived.ok().and_then(Result::ok).unwrap_or_default();
+        let bytes = whole_body(body, FORM_LIMIT, PATIENCE).await.unwrap_or_default();
         let pairs = form_urlencoded::parse(&bytes).take(MOST_FIELDS);
         // No text of the database has a NUL.
         Self(pairs.map(|(name, value)| (name.into_owned(), value.replace('\0', ""))).collect())
