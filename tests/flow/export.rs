@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countersign_e2e::{PASSWORD, TestServer};
+use countersign_e2e::{PASSWORD, TestServer, Wire};
 use serde_json::{Value, json};
 
 #[test]
@@ -138,4 +138,19 @@ fn an_export_does_not_tell_whether_somebody_has_an_address() {
         json!([export["links"], export["mails"]])
     });
     assert_eq!(exports, [json!([[], []]), json!([[], []])]);
+}
+
+#[test]
+fn whoever_exports_is_counted_by_the_address_that_they_come_from() {
+    let mut world = TestServer::start();
+    world.user("alice");
+    let token = format!("Authorization: Bearer {}", world.logged_in("alice").access_token);
+    let asked = ["GET /accounts/profile/export HTTP/1.1", "Host: localhost", &token, "\r\n"];
+    let mut elsewhere = Wire::from_address([127, 0, 0, 2], world.address());
+    elsewhere.push(asked.join("\r\n"));
+    elsewhere.answer().expect(200);
+    world.stop();
+    let log = world.log();
+    let line = log.lines().find(|line| line.contains("a user exports")).expect("a line");
+    assert!(line.contains("127.0.0.2"), "{line}");
 }

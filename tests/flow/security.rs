@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use countersign_e2e::{Authenticator, Browser, PASSWORD, Response, SoftKey, TestServer, input};
+use countersign_e2e::{
+    Authenticator, Browser, PASSWORD, Response, SoftKey, TestServer, Wire, input,
+};
 use serde_json::{Value, json};
 
 const AT: &str = "/account/security";
@@ -106,6 +108,36 @@ fn the_cookie_of_the_page_is_of_use_there_alone_and_while_somebody_is_at_it() {
     world.clock().advance(Duration::from_secs(31 * 60));
     browser.cookies.insert("accountsession".to_owned(), kept);
     says(&get(&mut browser), 200, "Log in to your account");
+}
+
+#[test]
+fn a_theft_that_is_found_by_a_look_at_the_page_is_recorded_where_it_was_found() {
+    let mut world = world();
+    world.user("alice");
+    let mut browser = log_in(&world, "alice");
+    let copied = browser.cookies["accountsession"].clone();
+    for _ in 0..3 {
+        world.clock().advance(Duration::from_secs(301));
+        says(&get(&mut browser), 200, "alice@example.com");
+    }
+    let cookie = format!("Cookie: accountsession={copied}");
+    let look = [&format!("GET {AT} HTTP/1.1"), "Host: localhost", &cookie, "\r\n"].join("\r\n");
+    let mut elsewhere = Wire::from_address([127, 0, 0, 2], world.address()).send(look);
+    says(&elsewhere.answer(), 200, "Log in to your account");
+    world.stop();
+    let found = "SELECT ip FROM audit_events WHERE kind = 'token_theft'";
+    assert_eq!(world.sql(found).trim(), "127.0.0.2");
+    assert!(!world.log().contains("where clients come from is not known"), "{}", world.log());
+}
+
+#[test]
+fn no_page_of_an_account_says_that_clients_come_from_nowhere() {
+    for path in ["/account/restore", "/auth/account/restore", "/auth/account/security"] {
+        let mut world = TestServer::builder().set("public_url", "http://example.org/auth").start();
+        world.get(path).expect(200);
+        world.stop();
+        assert!(!world.log().contains("where clients come from is not known"), "{path}");
+    }
 }
 
 #[test]

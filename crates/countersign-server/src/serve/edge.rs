@@ -258,11 +258,7 @@ impl Own {
             false if has_sent => Body::new(Drained::new(body)),
             false => Body::new(body),
         });
-        // Reads do not ask where they come from, but for the mails that are for this machine only,
-        // and for service tokens that are good in some networks only.
-        let path = request.uri().path();
-        let asks = path.starts_with("/demo/mail") || path.starts_with("/manage/");
-        if asks || !request.method().is_safe() {
+        if asks_whence(request.uri().path()) || !request.method().is_safe() {
             request.extensions_mut().insert(ConnectInfo(self.peer));
         }
         let app = if request.headers().contains_key(ORIGIN) {
@@ -354,6 +350,15 @@ impl Drop for Streamed {
     fn drop(&mut self) {
         self.activity.waits_from(Instant::now());
     }
+}
+
+/// Whether a read of this path asks where it comes from. Most do not, and are spared the note.
+fn asks_whence(path: &str) -> bool {
+    // To look at the page of an account's security is to refresh a session; mails are for this
+    // machine only, and service tokens for some networks.
+    ["/account/", "/demo/mail", "/manage/"].iter().any(|own| path.starts_with(own))
+        // An export costs much, and is counted by the client's address.
+        || path.strip_suffix('/').unwrap_or(path).ends_with("/profile/export")
 }
 
 fn more_than_one_host() -> Response<Body> {
