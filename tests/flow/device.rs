@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use countersign_e2e::{
-    Browser, DeviceKey, Request, TestServer, TestServerBuilder, Wire, challenge, claims_of, offer,
+    Browser, DeviceKey, Request, TestServer, TestServerBuilder, Wire, challenge, claims_of,
+    eventually, offer,
 };
 use serde_json::json;
 
@@ -426,7 +427,6 @@ fn nothing_but_a_challenge_or_a_503_is_ever_refused_at_the_proof() {
         ("a body of a strange type", post().body("image/png", vec![1, 2, 3])),
         ("a body that is no JSON", post().body("application/json", b"{".to_vec())),
         ("a slash behind", browser.bare("POST", "/accounts/device/refresh/")),
-        ("another method", browser.bare("PUT", "/accounts/device/refresh")),
         ("a long proof", post().header("Secure-Session-Response", "x".repeat(6_000))),
     ];
     for (what, request) in requests {
@@ -451,6 +451,36 @@ fn nothing_but_a_challenge_or_a_503_is_ever_refused_at_the_proof() {
     for _ in 0..200 {
         hurried.device_refresh(&session, None).expect_problem(403, "device_proof_required");
     }
+}
+
+/// A 503 is a failure to whoever watches this server, or shares requests out among several.
+#[test]
+fn strangers_fill_no_log_and_move_no_count_of_failures_at_the_proof() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut world = TestServer::builder().set("metrics_listen", &free.to_string()).start();
+    for path in ["/x/device/refresh", "/device/refresh", "/accounts/device/refresh/x"] {
+        world.request("POST", path).send().expect_problem(404, "not_found");
+    }
+    for method in ["GET", "PUT", "PATCH", "DELETE", "OPTIONS"] {
+        let answer = world.request(method, "/accounts/device/refresh").send();
+        answer.expect_problem(405, "method_not_allowed");
+    }
+    assert_eq!(world.request("HEAD", "/accounts/device/refresh").send().status, 405);
+    // A browser is not told what was wrong.
+    let refused = world.request("POST", "/accounts/device/refresh").header("Host", "other.example");
+    refused.send().expect_problem(503, "unavailable");
+
+    let line = "countersign_requests_total{route=\"/accounts/device/refresh\",status=\"4xx\"} 7";
+    let metrics = || Request::new(free, "GET", "/metrics").send().expect(200).text();
+    eventually("refusals are counted as such", || metrics().contains(line));
+    let failed = metrics().lines().any(|line| {
+        line.starts_with("countersign_requests_total")
+            && line.contains("5xx")
+            && !line.ends_with(" 0")
+    });
+    assert!(!failed, "{}", metrics());
+    world.stop();
+    assert!(!world.log().contains("a request failed"), "{}", world.log());
 }
 
 #[test]

@@ -17,7 +17,8 @@ use axum::http::header::{
 };
 use axum::http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use axum::response::IntoResponse;
-use countersign::http::{Code, Drained, Problem, is_device_refresh, keeping_the_binding};
+use countersign::Auth;
+use countersign::http::{Code, Drained, Problem, keeping_the_binding};
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use hyper::service::Service;
 use ipnet::IpNet;
@@ -102,6 +103,8 @@ impl Edge {
 pub(super) struct Apps {
     pub(super) same_origin: Router,
     pub(super) cross_origin: Router,
+    /// Whose endpoints are among the routes.
+    pub(super) auth: Option<Auth>,
     /// Who looks at tokens, where the management API is among the routes.
     pub(super) manage: Option<Manage>,
 }
@@ -109,7 +112,7 @@ pub(super) struct Apps {
 impl Apps {
     /// An application that does not care for origins.
     pub(super) fn alike(app: Router) -> Self {
-        Self { same_origin: app.clone(), cross_origin: app, manage: None }
+        Self { same_origin: app.clone(), cross_origin: app, auth: None, manage: None }
     }
 }
 
@@ -147,6 +150,7 @@ impl Service<Request<Incoming>> for Connection {
             started: Instant::now(),
             route: own.metrics().route_of(request.uri().path()),
             id: own.request_id(&request),
+            proves_device: own.proves_device(&request),
         };
         if own.is_introspection(&request) {
             return Box::pin(async move {
@@ -175,6 +179,8 @@ struct Asked {
     started: Instant,
     route: usize,
     id: HeaderValue,
+    /// Whether a refusal would end a browser's binding.
+    proves_device: bool,
 }
 
 impl Connection {
@@ -203,6 +209,12 @@ impl Own {
             && !request.headers().contains_key(EXPECT)
     }
 
+    /// Whether a browser proves the key of its session.
+    fn proves_device<B>(&self, request: &Request<B>) -> bool {
+        let auth = self.edge.0.apps.auth.as_ref();
+        auth.is_some_and(|auth| auth.is_device_proof(request.method(), request.uri().path()))
+    }
+
     async fn introspect(&self, request: Request<Incoming>) -> Response<Body> {
         match &self.edge.0.apps.manage {
             _ if !has_one_host(&request) => more_than_one_host(),
@@ -213,7 +225,7 @@ impl Own {
 
     /// The answer as it goes out, and counted.
     fn answered(&self, asked: Asked, mut response: Response<Body>) -> Response<Body> {
-        let Asked { started, route, id } = asked;
+        let Asked { started, route, id, proves_device } = asked;
         let status = response.status();
         let answered = Instant::now();
         let elapsed = answered.duration_since(started);
@@ -233,6 +245,10 @@ impl Own {
                 ?elapsed,
                 "answered"
             );
+        }
+        // After it was counted and logged as what it is: a refusal is no failure of this server's.
+        if proves_device {
+            response = keeping_the_binding(response);
         }
         self.edge.0.add_headers(&mut response, id);
         if response.body().size_hint().exact().is_some() {
@@ -266,19 +282,17 @@ impl Own {
         } else {
             &self.same_origin
         };
-        let keeps_binding = is_device_refresh(request.uri().path());
         // A connection has one request at a time: nobody waits here.
         let app = || app.lock().unwrap_or_else(PoisonError::into_inner);
         let answer = host_is_good.then(|| app().call(request));
         async move {
-            let response = match answer {
+            match answer {
                 Some(answer) => match answer.await {
                     Ok(response) => response,
                     Err(never) => match never {},
                 },
                 None => more_than_one_host(),
-            };
-            if keeps_binding { keeping_the_binding(response) } else { response }
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::http::header::{CACHE_CONTROL, RETRY_AFTER, SET_COOKIE};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
@@ -141,9 +141,8 @@ fn later(problem: &Problem) -> Response {
 /// ```
 /// use axum::body::Body;
 /// use axum::http::{Response, StatusCode};
-/// use countersign::http::{is_device_refresh, keeping_the_binding};
+/// use countersign::http::keeping_the_binding;
 ///
-/// assert!(is_device_refresh("/accounts/device/refresh"));
 /// let refused = Response::builder().status(429).body(Body::empty()).unwrap();
 /// let answer = keeping_the_binding(refused);
 /// assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
@@ -161,16 +160,33 @@ pub fn keeping_the_binding(response: Response) -> Response {
     }
 }
 
-/// Whether a path is that of the endpoint at which a browser proves the key of its session.
-///
-/// ```
-/// use countersign::http::is_device_refresh;
-///
-/// assert!(is_device_refresh("/auth/v1/device/refresh/"));
-/// assert!(!is_device_refresh("/accounts/refresh"));
-/// ```
-pub fn is_device_refresh(path: &str) -> bool {
-    path.strip_suffix('/').unwrap_or(path).ends_with(DEVICE_REFRESH)
+impl Auth {
+    /// Whether a request is one by which a browser proves the key of its session. Browsers post it,
+    /// and to the endpoint itself.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use axum::http::Method;
+    ///
+    /// # world::run(async |world| {
+    /// # let auth = world.auth;
+    /// assert!(auth.is_device_proof(&Method::POST, "/accounts/device/refresh"));
+    /// assert!(auth.is_device_proof(&Method::POST, "/accounts/device/refresh/"));
+    /// assert!(!auth.is_device_proof(&Method::GET, "/accounts/device/refresh"));
+    /// assert!(!auth.is_device_proof(&Method::POST, "/accounts/device/refresh/x"));
+    /// assert!(!auth.is_device_proof(&Method::POST, "/x/accounts/device/refresh"));
+    /// assert!(!auth.is_device_proof(&Method::POST, "/device/refresh"));
+    /// # });
+    /// ```
+    #[doc(hidden)]
+    pub fn is_device_proof(&self, method: &Method, path: &str) -> bool {
+        method == Method::POST
+            && path
+                .strip_suffix('/')
+                .unwrap_or(path)
+                .strip_suffix(DEVICE_REFRESH)
+                .is_some_and(|base| base == self.settings().base_path)
+    }
 }
 
 /// The endpoint, below the base path.
@@ -210,16 +226,6 @@ mod tests {
                     assert!(!kept.headers().contains_key(CHALLENGE));
                 }
             }
-        }
-    }
-
-    #[test]
-    fn the_endpoint_is_known_below_any_base_path_and_with_a_slash_behind() {
-        for path in ["/accounts/device/refresh", "/a/b/device/refresh/"] {
-            assert!(is_device_refresh(path), "{path}");
-        }
-        for path in ["/accounts/device/refresh/x", "/accounts/refresh", "/device/refreshed", ""] {
-            assert!(!is_device_refresh(path), "{path}");
         }
     }
 }

@@ -38,8 +38,6 @@ pub(crate) mod whole_body;
 
 #[doc(hidden)]
 pub use countersign_verify::{Drained, bearer};
-#[doc(hidden)]
-pub use device::is_device_refresh;
 pub use device::keeping_the_binding;
 pub use dpop::DpopShown;
 #[doc(hidden)]
