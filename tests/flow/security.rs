@@ -111,6 +111,22 @@ fn the_cookie_of_the_page_is_of_use_there_alone_and_while_somebody_is_at_it() {
 }
 
 #[test]
+fn a_link_from_another_site_takes_no_session_of_the_page_away() {
+    let world = world();
+    world.user("alice");
+    let mut browser = log_in(&world, "alice");
+    // A browser sends no cookie with it that is `SameSite=Strict`, and takes in what is answered.
+    let link = || world.request("GET", AT).header("Sec-Fetch-Site", "cross-site");
+    let page = browser.send(&link());
+    says(&page, 200, "Log in to your account");
+    assert_eq!(page.set_cookie("accountsession"), None);
+    says(&get(&mut browser), 200, "alice@example.com");
+    // One that is not good any more goes.
+    let junk = link().header("Cookie", "accountsession=junk").send();
+    assert!(junk.set_cookie("accountsession").is_some_and(|cookie| cookie.contains("Max-Age=0")));
+}
+
+#[test]
 fn a_theft_that_is_found_by_a_look_at_the_page_is_recorded_where_it_was_found() {
     let mut world = world();
     world.user("alice");

@@ -31,6 +31,8 @@ pub(super) struct Visit {
     extensions: axum::http::Extensions,
     pub(super) language: Language,
     pub(super) refresh: Option<String>,
+    /// Whether the browser sent a session, good or not.
+    brings_session: bool,
     device: Option<String>,
     access: Option<String>,
     /// What the user may prove, once it is known.
@@ -47,9 +49,10 @@ impl FromRequestParts<Desk> for Visit {
                 headers.append(name.clone(), value.clone());
             }
         }
+        let session = cookie(&parts.headers, &session_cookie(desk));
         Ok(Self {
-            refresh: cookie(&parts.headers, &session_cookie(desk))
-                .and_then(|sealed| desk.pages.auth.open_for_page(&sealed, PAGE)),
+            brings_session: session.is_some(),
+            refresh: session.and_then(|sealed| desk.pages.auth.open_for_page(&sealed, PAGE)),
             device: cookie(&parts.headers, DEVICE),
             access: None,
             kinds: String::new(),
@@ -163,7 +166,10 @@ impl Visit {
         let own = if desk.is_https { "/" } else { &path };
         match self.refresh.as_ref().and_then(sealed) {
             Some(sealed) => set(&name, &sealed, own, SESSION_LASTS),
-            None => set(&name, "", own, Duration::ZERO),
+            // A link from another site comes without the session that the browser has: that one
+            // stays.
+            None if self.brings_session => set(&name, "", own, Duration::ZERO),
+            None => {}
         }
         if let Some(device) = &self.device {
             set(DEVICE, device, &path, DEVICE_LASTS);
