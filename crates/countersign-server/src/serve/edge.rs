@@ -18,7 +18,7 @@ use axum::http::header::{
 use axum::http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use axum::response::IntoResponse;
 use countersign::Auth;
-use countersign::http::{Code, Drained, Problem, keeping_the_binding};
+use countersign::http::{Code, Drained, Problem, ToItsEnd, keeping_the_binding};
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use hyper::service::Service;
 use ipnet::IpNet;
@@ -103,7 +103,7 @@ impl Edge {
 pub(super) struct Apps {
     pub(super) same_origin: Router,
     pub(super) cross_origin: Router,
-    /// Whose endpoints are among the routes.
+    /// Who keeps the users behind the routes, where any of them writes.
     pub(super) auth: Option<Auth>,
     /// Who looks at tokens, where the management API is among the routes.
     pub(super) manage: Option<Manage>,
@@ -165,7 +165,7 @@ impl Service<Request<Incoming>> for Connection {
             // than all the rest of the edge.
             let response = if is_write {
                 let id = asked.id.to_str().unwrap_or_default();
-                answer.instrument(tracing::info_span!("request", id)).await
+                own.to_its_end(answer.instrument(tracing::info_span!("request", id))).await
             } else {
                 answer.await
             };
@@ -207,6 +207,18 @@ impl Own {
             && request.method() == Method::POST
             && request.uri().path() == INTROSPECT
             && !request.headers().contains_key(EXPECT)
+    }
+
+    /// What writes is done whole, though the client goes away: the pages of this server too have
+    /// something to say of it afterwards.
+    async fn to_its_end(
+        &self,
+        answer: impl Future<Output = Response<Body>> + Send + 'static,
+    ) -> Response<Body> {
+        match &self.edge.0.apps.auth {
+            Some(auth) => ToItsEnd::new(auth, answer).await,
+            None => answer.await,
+        }
     }
 
     /// Whether a browser proves the key of its session.

@@ -140,7 +140,8 @@ pub(crate) async fn serve(
         Some((manage, listener)) => {
             tracing::info!(address = %listener.local_addr()?, "serving /manage/v1 there alone");
             let routes = around(manage.routes()).fallback(not_found);
-            let apps = Apps { manage: Some(manage), ..Apps::alike(routes) };
+            let auth = Some(auth.clone());
+            let apps = Apps { auth, manage: Some(manage), ..Apps::alike(routes) };
             let (edge, metrics) = (new_edge(apps), Arc::clone(&metrics));
             let stop = when(ends);
             Some(tokio::spawn(accept_until(listener, edge, bounds, metrics, stop)))

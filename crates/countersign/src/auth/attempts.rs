@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
+use crate::password::Gone;
 use crate::store::{AttemptStore, SharedAttempts, StoreError};
 use crate::throttle::shared::{AttemptKeys, Count, CountAttempt, CountedAttempt};
 use crate::throttle::{AccountKey, Attempt, LoginThrottle, RetryAfter, ThrottleSettings};
@@ -88,8 +89,12 @@ impl Attempts {
         Ok(())
     }
 
-    /// The password was never checked: it was no guess.
+    /// The password was never checked: it was no guess. Whoever went away before that is counted
+    /// all the same, or they could fill the queue of the hashes again and again.
     pub(crate) async fn cancelled(&self, store: &dyn AttemptStore, begun: Begun) {
+        if Gone::here().is_some_and(|client| client.is_so()) {
+            return;
+        }
         self.here.cancelled(begun.here);
         let Some(shared) = store.shared_attempts() else { return };
         for counted in [begun.shared, begun.of_all_devices].into_iter().flatten() {
@@ -141,5 +146,43 @@ impl From<RetryAfter> for AttemptRefused {
 impl From<StoreError> for AttemptRefused {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+    use crate::user::UserId;
+
+    struct Nowhere;
+
+    impl AttemptStore for Nowhere {}
+
+    async fn begin(attempts: &Attempts) -> Result<Begun, AttemptRefused> {
+        let (account, here) = (AccountKey::User(UserId::new(1)), IpAddr::V4(Ipv4Addr::LOCALHOST));
+        attempts.begin(&Nowhere, account, None, here, Timestamp::UNIX_EPOCH).await
+    }
+
+    #[tokio::test]
+    async fn who_goes_away_before_the_password_is_checked_is_counted_all_the_same() {
+        let secrets = Secrets::from_text("only for tests, only for tests, only").unwrap();
+        let attempts = Attempts::new(ThrottleSettings::default(), &secrets);
+        for _ in 0..100 {
+            let begun = begin(&attempts).await.unwrap();
+            attempts.cancelled(&Nowhere, begun).await;
+        }
+        let client = Gone::default();
+        client.note();
+        client
+            .of(async {
+                for _ in 0..5 {
+                    let begun = begin(&attempts).await.unwrap();
+                    attempts.cancelled(&Nowhere, begun).await;
+                }
+            })
+            .await;
+        assert!(begin(&attempts).await.is_err());
     }
 }

@@ -22,6 +22,7 @@ pub(crate) mod revocation_list;
 pub(crate) mod schemas;
 pub mod settings;
 mod start;
+pub(crate) mod unattended;
 mod users;
 mod words;
 
@@ -46,6 +47,7 @@ use registration::RegistrationHooks;
 use revocation_list::RevocationList;
 use schemas::Schemas;
 use settings::{Checked, Settings, SettingsError};
+use unattended::Unattended;
 
 use crate::clock::{Clock, OnceAMinute, Random};
 use crate::factor::passkey::Passkeys;
@@ -130,6 +132,7 @@ struct Inner {
     passkeys: Option<Passkeys>,
     asks: AskLimit,
     prompts: AskLimit,
+    unattended: Unattended,
 }
 
 impl Auth {
@@ -320,6 +323,11 @@ impl Auth {
     /// The app's hooks around a registration.
     pub(crate) fn registration(&self) -> &Arc<dyn RegistrationHooks> {
         &self.0.registration
+    }
+
+    /// The requests whose clients have gone.
+    pub(crate) fn unattended(&self) -> &Unattended {
+        &self.0.unattended
     }
 
     pub(crate) fn attempts(&self) -> &Attempts {

@@ -20,6 +20,7 @@ use super::registration::RegistrationHooks;
 use super::revocation_list::RevocationList;
 use super::schemas::Schemas;
 use super::settings::{Checked, Settings};
+use super::unattended::Unattended;
 use super::users::look_at_passwords;
 use super::{Auth, Inner, StartError};
 use crate::clock::{Clock, OnceAMinute, Random, random_bytes, seconds};
@@ -127,6 +128,7 @@ pub(super) async fn start(start: Start) -> Result<Auth, StartError> {
         feed: Feed::starting_at(cursor, u64::from_be_bytes(random_bytes(&*random))),
         revocation_list: RevocationList::default(),
         refused_origins: OnceAMinute::default(),
+        unattended: Unattended::default(),
         unknown_clients: AtomicBool::default(),
         forgotten: Forgotten::default(),
         lag: FeedLag::beginning(seconds(now)),

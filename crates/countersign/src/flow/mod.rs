@@ -36,14 +36,18 @@ mod undo;
 mod verify;
 
 use axum::Router;
+use axum::extract::Request;
+use axum::handler::Handler;
 use axum::middleware::map_request;
-use axum::routing::{MethodRouter, delete, get, post};
+use axum::response::Response;
+use axum::routing::{self, MethodRouter, get};
 
 use crate::auth::Auth;
 use crate::http::authenticated::Authenticated;
 use crate::http::cors::Cors;
 use crate::http::device::DEVICE_REFRESH;
 use crate::http::fields::read_on;
+use crate::http::to_its_end::ToItsEnd;
 use crate::http::{Code, Problem, method_not_allowed, not_found};
 
 impl Auth {
@@ -204,10 +208,13 @@ fn below_base(auth: &Auth) -> Router {
     let path = |rest: &str| format!("{}{rest}", auth.settings().base_path);
     let profile = get(profile::profile);
     // The rows of an app's own table are the app's to change.
-    let profile =
-        if auth.users().owns_profiles() { profile.patch(profile::change_profile) } else { profile };
+    let profile = if auth.users().owns_profiles() {
+        profile.patch(Whole(profile::change_profile))
+    } else {
+        profile
+    };
     let profile = if auth.users().keeps_accounts() {
-        profile.delete(deletion::delete_account)
+        profile.delete(Whole(deletion::delete_account))
     } else {
         profile
     };
@@ -228,7 +235,7 @@ fn below_base(auth: &Auth) -> Router {
         (path("/sessions"), private(get(sessions::sessions))),
         (
             path("/sessions/{id}"),
-            private(delete(sessions::end_session).patch(sessions::name_session)),
+            private(delete(sessions::end_session).patch(Whole(sessions::name_session))),
         ),
         (path("/step-up"), private(post(step_up::step_up))),
         (path("/factors"), private(get(factors::factors))),
@@ -237,7 +244,7 @@ fn below_base(auth: &Auth) -> Router {
         (path("/factors/recovery-codes"), private(post(factors::new_recovery_codes))),
         (
             path("/factors/{id}"),
-            private(delete(factors::remove_factor).patch(factors::name_factor)),
+            private(delete(factors::remove_factor).patch(Whole(factors::name_factor))),
         ),
         (path("/tickets"), private(post(tickets::new_ticket))),
         (path("/verify"), private(get(verify::verify))),
@@ -262,7 +269,7 @@ fn below_base(auth: &Auth) -> Router {
     let accounts = accounts.into_iter().filter(|(is_on, ..)| *is_on);
     let table = table.into_iter().chain(accounts.map(|(_, path, route)| (path, route)));
     with_slashes(table)
-        .route(&path("/{*unknown}"), axum::routing::any(not_found))
+        .route(&path("/{*unknown}"), routing::any(not_found))
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(auth.clone())
 }
@@ -271,4 +278,24 @@ fn below_base(auth: &Auth) -> Router {
 /// framework.
 async fn no_such_method(_: Authenticated) -> Problem {
     Problem::new(Code::MethodNotAllowed)
+}
+
+fn post<H: Handler<T, Auth>, T: 'static>(handler: H) -> MethodRouter<Auth> {
+    routing::post(Whole(handler))
+}
+
+fn delete<H: Handler<T, Auth>, T: 'static>(handler: H) -> MethodRouter<Auth> {
+    routing::delete(Whole(handler))
+}
+
+/// A handler of what writes: the whole of it is done, though the client goes away meanwhile.
+#[derive(Clone)]
+struct Whole<H>(H);
+
+impl<T, H: Handler<T, Auth>> Handler<T, Auth> for Whole<H> {
+    type Future = ToItsEnd<Response>;
+
+    fn call(self, request: Request, auth: Auth) -> ToItsEnd<Response> {
+        ToItsEnd::new(&auth, self.0.call(request, auth.clone()))
+    }
 }

@@ -33,6 +33,7 @@ pub(crate) mod problem;
 pub(crate) mod refresh_token;
 pub(crate) mod request;
 pub(crate) mod sender;
+pub(crate) mod to_its_end;
 pub(crate) mod unparsed_body;
 pub(crate) mod whole_body;
 
@@ -45,6 +46,8 @@ pub use fields::{parse_fields, read_fields};
 pub use page::CsrfField;
 pub use peer::Peer;
 pub use problem::{Code, OwnCode, Problem, method_not_allowed, not_found};
+#[doc(hidden)]
+pub use to_its_end::ToItsEnd;
 #[doc(hidden)]
 pub use unparsed_body::{BODY_LIMIT, UnparsedBody, is_no_other_charset, is_plain};
 #[doc(hidden)]

@@ -24,6 +24,7 @@ mod breached;
 mod common;
 mod cost;
 mod digits;
+mod gone;
 mod judge;
 mod pool;
 mod priority;
@@ -37,6 +38,8 @@ use std::{fmt, sync::Arc};
 
 use secrecy::{ExposeSecret, SecretString};
 
+#[cfg(feature = "axum")]
+pub(crate) use self::gone::Gone;
 pub(crate) use self::priority::Lane;
 use self::{
     algorithm::{Kind, ParsedHash, Scratch, argon2, work_until},

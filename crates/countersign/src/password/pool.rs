@@ -24,6 +24,7 @@ use std::{
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 use tokio::sync::oneshot;
 
+use super::gone::Gone;
 use super::priority::{self, Lane};
 use super::{HashError, algorithm::Scratch};
 
@@ -55,19 +56,21 @@ impl Pool {
     }
 
     /// Runs the work on a thread and waits for its result. If the caller goes away before the work
-    /// has begun, it is skipped.
+    /// has begun, or the client whose request the caller works on, it is skipped.
     ///
     /// # Errors
     /// [`HashError::Busy`] at once if the lane's queue is full; [`HashError::Closed`] if the work
-    /// did not come to its end.
+    /// was skipped or did not come to its end.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         lane: Lane,
         work: impl FnOnce(&mut Scratch) -> T + Send + 'static,
     ) -> Result<T, HashError> {
         let (reply, answer) = oneshot::channel();
+        let client = Gone::here();
         self.submit(lane, move |scratch| {
-            if !reply.is_closed() {
+            let is_skipped = reply.is_closed() || client.is_some_and(|client| client.is_so());
+            if !is_skipped {
                 // The caller may have gone away meanwhile; nothing is lost then.
                 let _ = reply.send(work(scratch));
             }
@@ -207,6 +210,22 @@ mod tests {
         }
         drop(hold);
         pool.run(Lane::Guesses, |_| ()).await.unwrap();
+        assert_eq!(runs.try_recv(), Err(mpsc::TryRecvError::Disconnected));
+    }
+
+    #[tokio::test]
+    async fn a_request_that_runs_on_without_its_client_is_skipped() {
+        let pool = Pool::start(1, 8).unwrap();
+        let hold = occupy(&pool);
+        let (client, (ran, runs)) = (Gone::default(), mpsc::channel());
+        let request = client.clone().of(pool.run(Lane::Guesses, move |_| ran.send(())));
+        let (came, ()) = tokio::join!(request, async {
+            // It is in the queue.
+            assert_eq!(pool.queued(), 1);
+            client.note();
+            drop(hold);
+        });
+        assert_eq!(came, Err(HashError::Closed));
         assert_eq!(runs.try_recv(), Err(mpsc::TryRecvError::Disconnected));
     }
 

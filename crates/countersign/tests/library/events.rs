@@ -3,7 +3,7 @@ use countersign::events::{Event, Events};
 use super::*;
 
 #[derive(Debug, Clone, Default)]
-struct Diary(Arc<Mutex<Vec<String>>>);
+pub(super) struct Diary(Arc<Mutex<Vec<String>>>);
 
 impl Diary {
     fn note(&self, what: &str, event: &Event<'_>) {
@@ -13,7 +13,7 @@ impl Diary {
         self.0.lock().unwrap().push(format!("{what}: {user} {name} {session}"));
     }
 
-    fn taken(&self) -> Vec<String> {
+    pub(super) fn taken(&self) -> Vec<String> {
         std::mem::take(&mut *self.0.lock().unwrap())
     }
 }

@@ -3,6 +3,7 @@
 
 mod builder;
 mod check_password;
+mod clients_gone;
 mod custom_users;
 mod events;
 mod extractors;
