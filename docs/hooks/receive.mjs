@@ -7,13 +7,16 @@ const webhook = new Webhook(process.env.HOOK_SECRET);
 const seen = new Set();
 
 createServer(async (request, response) => {
-  const chunks = [];
-  for await (const chunk of request) chunks.push(chunk);
-  // The bytes as they came: what was parsed and written again is another text.
-  const body = Buffer.concat(chunks).toString("utf8");
+  let body;
   try {
+    const chunks = [];
+    for await (const chunk of request) chunks.push(chunk);
+    // The bytes as they came: what was parsed and written again is another text.
+    body = Buffer.concat(chunks).toString("utf8");
     webhook.verify(body, request.headers);
   } catch {
+    // Signed by somebody else; or the sender has gone in mid-body, which would end this process if
+    // nobody caught it.
     return response.writeHead(400).end();
   }
   const message = JSON.parse(body);

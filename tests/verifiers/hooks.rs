@@ -1,5 +1,7 @@
 //! The programs of `docs/hooks.md`: the libraries of Standard Webhooks verify what comes.
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -38,6 +40,10 @@ fn takes_what_is_signed_for_it(command: impl Fn(&TestServer) -> Command) {
         command.env("PORT", address.port().to_string()).env("HOOK_SECRET", SECRET);
         command
     });
+    // Somebody goes in mid-body.
+    let mut cut = TcpStream::connect(program.address()).unwrap();
+    cut.write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{").unwrap();
+    drop(cut);
     let hook = format!(
         "[[hook]]\nname = \"crm\"\nurl = \"http://{}/\"\nevents = \"*\"\nprivate = true\n",
         program.address()
