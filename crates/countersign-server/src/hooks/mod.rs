@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use countersign::clock::Clock;
 use countersign::store::StoreError;
-use countersign::store::admin::{AdminStore, HookStore, HookWants};
+use countersign::store::admin::{AdminStore, HookWants};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -87,8 +87,13 @@ async fn forget_old(
     }
 }
 
-async fn forget_once(store: &dyn HookStore, now: Timestamp) -> Result<(), StoreError> {
-    while store.prune_hook_messages(now - DONE_KEPT, now - WAITING_KEPT, AT_ONCE).await? > 0 {}
+/// What goes is old by this clock and by the store's idea of the time: what waits is never told
+/// once it is gone.
+async fn forget_once(store: &dyn AdminStore, now: Timestamp) -> Result<(), StoreError> {
+    let early = now.min(store.agree_on_time(now, Duration::ZERO).await?);
+    let before = |kept| early.saturating_sub(kept).unwrap_or(Timestamp::MIN);
+    let (done, waiting) = (before(DONE_KEPT), before(WAITING_KEPT));
+    while store.prune_hook_messages(done, waiting, AT_ONCE).await? > 0 {}
     Ok(())
 }
 
@@ -99,3 +104,40 @@ const WAITING_KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 const FORGET_EVERY: Duration = Duration::from_secs(60 * 60);
 const AT_ONCE: u32 = 1_000;
 const FINISH_WITHIN: Duration = Duration::from_secs(20);
+
+#[cfg(test)]
+mod tests {
+    use countersign::clock::SystemClock;
+    use countersign::password::EncodedPassword;
+    use countersign::store::admin::HookStore;
+    use countersign::store::sqlite::SqliteStore;
+    use countersign::store::{Upkeep, UserStore};
+    use countersign::user::{NewUser, Username};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_clock_that_is_years_ahead_forgets_no_message_that_waits() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&directory.path().join("db")).unwrap();
+        // The database dates its messages by the machine's clock.
+        let right = SystemClock.now();
+        store.agree_on_time(right, Duration::ZERO).await.unwrap();
+        let wants = HookWants { hook: "one".to_owned(), events: vec!["user.created".to_owned()] };
+        store.set_hooks(vec![wants]).await.unwrap();
+        let ada = Username::parse("ada").unwrap();
+        let ada = NewUser::new(ada, None, EncodedPassword::unusable());
+        store.create_user(ada, right).await.unwrap();
+
+        let years = SignedDuration::from_hours(3 * 365 * 24);
+        forget_once(&store, right + years).await.unwrap();
+        let soon = right + SignedDuration::from_mins(1);
+        let waiting = store.claim_hook_messages("one", soon, soon, 10).await.unwrap();
+        assert_eq!(waiting.len(), 1);
+
+        store.agree_on_time(right + years, years.unsigned_abs()).await.unwrap();
+        forget_once(&store, right + years).await.unwrap();
+        let late = right + years;
+        assert_eq!(store.claim_hook_messages("one", late, late, 10).await.unwrap().len(), 0);
+    }
+}

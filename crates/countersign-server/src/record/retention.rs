@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use countersign::clock::Clock;
 use countersign::store::StoreError;
-use countersign::store::admin::{AdminStore, AuditLog, Counted};
+use countersign::store::admin::{AdminStore, Counted};
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::MissedTickBehavior;
 
@@ -64,12 +64,15 @@ async fn count_live(
     store.count(hour(now), &[(Counted::ActiveSessions, live)]).await
 }
 
-async fn forget(store: &dyn AuditLog, keep: Duration, now: Timestamp) -> Result<(), StoreError> {
+/// Lines go that are old by this clock and by the store's idea of the time: no clock of one node
+/// takes the log away.
+async fn forget(store: &dyn AdminStore, keep: Duration, now: Timestamp) -> Result<(), StoreError> {
     let Ok(keep) = SignedDuration::try_from(keep) else { return Ok(()) };
     if keep.is_zero() {
         return Ok(());
     }
-    let Ok(before) = now.checked_sub(keep) else { return Ok(()) };
+    let early = now.min(store.agree_on_time(now, Duration::ZERO).await?);
+    let Ok(before) = early.checked_sub(keep) else { return Ok(()) };
     while store.forget_audit(before, FORGOTTEN_AT_ONCE).await? >= u64::from(FORGOTTEN_AT_ONCE) {
         // Logins wait for the same writer of the database.
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -79,3 +82,43 @@ async fn forget(store: &dyn AuditLog, keep: Duration, now: Timestamp) -> Result<
 
 const MAINTAIN_EVERY: Duration = Duration::from_secs(10 * 60);
 const FORGOTTEN_AT_ONCE: u32 = 500;
+
+#[cfg(test)]
+mod tests {
+    use countersign::store::Upkeep;
+    use countersign::store::admin::{AuditKind, AuditLine, AuditLog, AuditSearch};
+    use countersign::store::sqlite::SqliteStore;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_clock_that_is_years_ahead_forgets_no_line_of_the_audit_log() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&directory.path().join("db")).unwrap();
+        let right: Timestamp = "2026-06-01T12:00:00Z".parse().unwrap();
+        let (day, keep) = (Duration::from_secs(24 * 60 * 60), Duration::from_secs(60 * 60));
+        let line = AuditLine {
+            at: right,
+            kind: AuditKind::Login,
+            actor: None,
+            user: None,
+            session: None,
+            ip: None,
+            detail: String::new(),
+        };
+        store.note(&[line]).await.unwrap();
+        let lines = async || {
+            let asked = AuditSearch { limit: 10, ..AuditSearch::default() };
+            store.audit(&asked).await.unwrap().rows.len()
+        };
+        store.agree_on_time(right, Duration::ZERO).await.unwrap();
+
+        forget(&store, keep, right + 1_000 * day).await.unwrap();
+        assert_eq!(lines().await, 1, "the other nodes' clocks say that it is new");
+        store.agree_on_time(right + day, day).await.unwrap();
+        forget(&store, keep, right).await.unwrap();
+        assert_eq!(lines().await, 1, "and this one's");
+        forget(&store, keep, right + day).await.unwrap();
+        assert_eq!(lines().await, 0);
+    }
+}

@@ -25,7 +25,9 @@ use crate::token::TicketId;
 #[async_trait]
 pub trait TicketStore: Send + Sync {
     /// Notes that a ticket is used, for as long as it could be shown again: until `until`. Whether
-    /// it was not. Some of those whose time is over at `now` are forgotten with it.
+    /// it was not. Some of those are forgotten with it whose time was over half an hour ago, at
+    /// `now` and by the store's idea of the time
+    /// ([`agree_on_time`](super::Upkeep::agree_on_time)).
     async fn use_ticket(
         &self,
         ticket: TicketId,

@@ -72,3 +72,9 @@ pub trait Upkeep: Send + Sync {
 /// of what was lost.
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(super) const ID_GAP: i64 = 1_000_000;
+
+/// How long rows are kept beyond their use where a row too few lets somebody in twice: a node whose
+/// clock is ahead takes the store's idea of the time along by some minutes. In microseconds, half
+/// an hour.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(super) const KEPT_LONGER: i64 = 30 * 60 * 1_000_000;

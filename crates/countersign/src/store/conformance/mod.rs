@@ -261,7 +261,8 @@ macro_rules! store_tests {
         }
         $crate::store_tests! { @one $open, tickets:
             a_ticket_is_used_once_and_another_is_another,
-            what_was_used_is_forgotten_when_its_time_is_over,
+            what_was_used_is_forgotten_when_its_time_has_been_over_for_a_while,
+            a_clock_that_is_ahead_lets_nobody_use_a_ticket_twice,
         }
         $crate::store_tests! { @two $open, tickets:
             of_fifty_who_show_one_ticket_on_two_nodes_one_is_let_in,
@@ -399,6 +400,7 @@ macro_rules! store_tests {
         $crate::store_tests! { @one $open, admin_once:
             what_is_asked_twice_under_one_key_is_made_once,
             a_key_is_its_callers_own_and_counts_for_a_day,
+            a_clock_that_is_ahead_has_nobody_made_twice,
         }
         $crate::store_tests! { @two $open, admin_once:
             of_two_who_send_one_request_at_once_both_get_the_user_who_was_made,

@@ -8,6 +8,7 @@ use super::PostgresStore;
 use super::columns::micros;
 use crate::store::failure::Failure;
 use crate::store::sql::statements;
+use crate::store::upkeep::KEPT_LONGER;
 use crate::store::{StoreError, TicketStore};
 use crate::token::TicketId;
 
@@ -30,7 +31,7 @@ async fn use_ticket(
     until: Timestamp,
 ) -> Result<bool, Failure> {
     let forget = client.prepare_cached(statements::FORGET_TICKETS).await?;
-    client.execute(&forget, &[&micros(now)]).await?;
+    client.execute(&forget, &[&micros(now).saturating_sub(KEPT_LONGER), &KEPT_LONGER]).await?;
     let statement = client.prepare_cached(statements::USE_TICKET).await?;
     let id = ticket.0.as_slice();
     Ok(client.execute(&statement, &[&id, &micros(until)]).await? == 1)

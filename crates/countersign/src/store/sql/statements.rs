@@ -42,9 +42,13 @@ pub(crate) const DELETION_OF: &str =
 pub(crate) const USE_TICKET: &str =
     "INSERT INTO used_tickets (id, until) VALUES ($1, $2) ON CONFLICT DO NOTHING";
 
-/// Takes the time.
+/// A node whose clock is ahead forgets none that another would let in once more: the store's idea
+/// of the time has to say so too. Takes since when they are over, and for how long they are kept
+/// beyond it.
 pub(crate) const FORGET_TICKETS: &str = "DELETE FROM used_tickets WHERE id IN
-     (SELECT id FROM used_tickets WHERE until <= $1 ORDER BY until LIMIT 100)";
+     (SELECT id FROM used_tickets
+         WHERE until <= $1 AND until <= (SELECT time FROM house) - $2
+         ORDER BY until LIMIT 100)";
 
 // Registrations that wait.
 

@@ -1,5 +1,7 @@
 //! What is made under a key of its caller.
 
+use std::time::Duration;
+
 use super::*;
 use crate::clock::OsRandom;
 use crate::store::NewToken;
@@ -60,6 +62,18 @@ pub async fn a_key_is_its_callers_own_and_counts_for_a_day(store: Arc<dyn AdminS
     assert_ne!(first.id, of_another.id);
     assert_eq!(add("ada", "carol", 60 + 86_399).await.unwrap().id, first.id);
     assert_eq!(add("ada", "dora", 61 + 86_400).await.unwrap().username, "dora");
+}
+
+pub async fn a_clock_that_is_ahead_has_nobody_made_twice(store: Arc<dyn AdminStore>) {
+    let none = Grants::default();
+    let add = async |name: &str, key: &str, now: i64| {
+        store.add_user(new_user(name, ""), &none, &under("ada", key, key, after(now))).await
+    };
+    store.agree_on_time(after(60), Duration::ZERO).await.unwrap();
+    let alice = add("alice", "k", 60).await.unwrap();
+    // On a node whose clock is days ahead, which forgets what is old.
+    add("bob", "l", 3 * 86_400).await.unwrap();
+    assert_eq!(add("carol", "k", 120).await.unwrap().id, alice.id);
 }
 
 pub async fn of_two_who_send_one_request_at_once_both_get_the_user_who_was_made(

@@ -7,6 +7,7 @@ use crate::store::failure::Failure;
 use crate::store::plan::service_power::keys_kept_since;
 use crate::store::postgres::columns::{get, micros};
 use crate::store::postgres::users;
+use crate::store::upkeep::KEPT_LONGER;
 use crate::user::{User, UserId};
 
 /// Whom this actor made before under this key, which nobody else uses until the transaction is
@@ -29,15 +30,18 @@ pub(super) async fn made_before(
     }
     let statement = transaction
         .prepare_cached(
-            "SELECT request_hash, user_id FROM idempotency_keys
-             WHERE key_hash = $1 AND created_at >= $2 FOR UPDATE",
+            "SELECT request_hash, user_id, created_at >= $2 AS counts FROM idempotency_keys
+             WHERE key_hash = $1 FOR UPDATE",
         )
         .await?;
     let kept_since = micros(keys_kept_since(by.now));
     let Some(row) = transaction.query_opt(&statement, &[&key, &kept_since]).await? else {
-        // It is too old to count, and not yet gone.
         return Ok(None);
     };
+    if !get::<bool>(&row, "counts")? {
+        // It is too old to count, and not yet gone. It is held all the same.
+        return Ok(None);
+    }
     if get::<&[u8]>(&row, "request_hash")? != request {
         return Err(AdminError::KeyReused.into());
     }
@@ -64,14 +68,19 @@ pub(super) async fn keep(
     Ok(())
 }
 
+/// A clock that is ahead forgets none that another node would count: the store's idea of the time
+/// has to say so too.
 async fn forget(transaction: &Transaction<'_>, by: &Actor) -> Result<(), Failure> {
     let statement = transaction
         .prepare_cached(
             "DELETE FROM idempotency_keys WHERE key_hash IN (
-                 SELECT key_hash FROM idempotency_keys WHERE created_at < $1 LIMIT 10
+                 SELECT key_hash FROM idempotency_keys
+                 WHERE created_at < $1 AND created_at < (SELECT time FROM house) - $2 LIMIT 10
                  FOR UPDATE SKIP LOCKED)",
         )
         .await?;
-    transaction.execute(&statement, &[&micros(keys_kept_since(by.now))]).await?;
+    let before = micros(keys_kept_since(by.now));
+    let kept = micros(by.now).saturating_sub(before).saturating_add(KEPT_LONGER);
+    transaction.execute(&statement, &[&before, &kept]).await?;
     Ok(())
 }

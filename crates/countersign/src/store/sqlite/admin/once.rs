@@ -7,6 +7,7 @@ use crate::store::failure::Failure;
 use crate::store::plan::service_power::keys_kept_since;
 use crate::store::sqlite::columns::micros;
 use crate::store::sqlite::users;
+use crate::store::upkeep::KEPT_LONGER;
 use crate::user::{User, UserId};
 
 /// Whom this actor made before under this key; forgets a few that are old.
@@ -16,7 +17,7 @@ pub(super) fn made_before(
 ) -> Result<Option<User>, Failure<AdminError>> {
     let Some(once) = by.once else { return Ok(None) };
     let kept_since = micros(keys_kept_since(by.now));
-    let found = forget(connection, kept_since).and_then(|()| {
+    let found = forget(connection, kept_since, micros(by.now)).and_then(|()| {
         connection
             .prepare_cached(
                 "SELECT request_hash, user_id FROM idempotency_keys
@@ -56,12 +57,15 @@ pub(super) fn keep(connection: &Connection, by: &Actor, user: UserId) -> Result<
     Ok(())
 }
 
-fn forget(connection: &Connection, before: i64) -> rusqlite::Result<()> {
+/// A clock that is ahead forgets none that would count again when it is right: the store's idea of
+/// the time has to say so too.
+fn forget(connection: &Connection, before: i64, now: i64) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
             "DELETE FROM idempotency_keys WHERE key_hash IN (
-                 SELECT key_hash FROM idempotency_keys WHERE created_at < ? LIMIT 10)",
+                 SELECT key_hash FROM idempotency_keys
+                 WHERE created_at < ? AND created_at < (SELECT time FROM house) - ? LIMIT 10)",
         )?
-        .execute([before])?;
+        .execute([before, now.saturating_sub(before).saturating_add(KEPT_LONGER)])?;
     Ok(())
 }
