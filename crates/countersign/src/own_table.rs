@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use countersign_verify::Account;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::password::EncodedPassword;
 use crate::session::RevokedReason;
@@ -114,7 +114,8 @@ impl OwnTable {
     }
 
     /// Deletes who did not prove their address in time, at most `limit`: those without an address
-    /// who have had no session. The others wait no more. How many are gone.
+    /// who have had no session. The others wait no more. One whom the app cannot delete has their
+    /// turn again later, and keeps nobody else. How many are gone.
     pub(crate) async fn delete_due_registrations(
         &self,
         store: &dyn Store,
@@ -124,7 +125,19 @@ impl OwnTable {
         let mut gone = 0;
         for id in store.due_registrations(now, limit).await? {
             if self.row(id).await?.is_some_and(|row| row.user.email().is_empty()) {
-                gone += u64::from(self.registrar()?.delete(id).await?);
+                match self.registrar()?.delete(id).await {
+                    Ok(is_gone) => gone += u64::from(is_gone),
+                    Err(error) => {
+                        tracing::error!(user = %id, %error, "a registration that lapsed could not \
+                            be deleted; it is tried again");
+                        let later = now.saturating_add(TRIED_AGAIN).unwrap_or(Timestamp::MAX);
+                        if let Some(waiting) = store.registration_of(id).await? {
+                            let waiting = WaitingRegistration { until: later, ..waiting };
+                            store.note_registration(waiting).await?;
+                        }
+                        continue;
+                    }
+                }
             }
             // The row first: while it is there, nobody comes in by it.
             store.forget_registration(id).await?;
@@ -297,3 +310,6 @@ fn has_without_proof(account: &dyn Account, address: &str) -> bool {
 fn fingerprint(account: &dyn Account, password: &EncodedPassword) -> Fingerprint {
     Fingerprint::of(password, &fold_address(account.email()), account.is_active())
 }
+
+/// When a user has their turn again whom the app could not delete.
+const TRIED_AGAIN: SignedDuration = SignedDuration::from_hours(1);

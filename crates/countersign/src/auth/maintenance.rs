@@ -30,8 +30,9 @@ pub(super) async fn maintain(auth: Weak<Inner>) {
     }
 }
 
-/// Forgets what nobody needs, up to a bound; how many rows went. Nothing goes from the store but by
-/// this clock and the store's own idea of the time, which follows it by a `step` at most.
+/// Forgets what nobody needs, up to a bound; how many rows went, or what failed first, when every
+/// part has had its turn. Nothing goes from the store but by this clock and the store's own idea of
+/// the time, which follows it by a `step` at most.
 pub(super) async fn prune(auth: &Auth, step: Duration) -> Result<u64, StoreError> {
     auth.forget_old_endings();
     let now = auth.0.clock.now();
@@ -39,32 +40,35 @@ pub(super) async fn prune(auth: &Auth, step: Duration) -> Result<u64, StoreError
     let (early, late) = (now.min(agreed), now.max(agreed));
     // Far enough that a clock which is years behind for some rounds corrects nothing.
     let latest = late.saturating_add(FEED_KEPT_LONGER).unwrap_or(Timestamp::MAX);
-    let corrected = auth.0.store.correct_times(latest, late, PRUNED_AT_ONCE).await?;
-    if corrected > 0 {
-        tracing::warn!(rows = corrected, now = %late, "rows were dated in the future by a wrong \
-            clock; they count as written now");
+    let corrected = auth.0.store.correct_times(latest, late, PRUNED_AT_ONCE).await;
+    if let Ok(rows @ 1..) = corrected {
+        tracing::warn!(rows, now = %late, "rows were dated in the future by a wrong clock; they \
+            count as written now");
     }
     let before = |kept| early.saturating_sub(kept).unwrap_or(Timestamp::MIN);
-    let gone = auth
-        .0
-        .store
-        .prune(
-            before(auth.endings_kept() + FEED_KEPT_LONGER),
-            before(ENDED_SESSIONS_KEPT),
-            PRUNED_AT_ONCE,
-        )
-        .await?;
-    let store = &auth.0.store;
-    let gone = gone
-        + delete_users(auth, early).await?
-        + store.prune_tokens(before(TOKENS_KEPT), PRUNED_AT_ONCE).await?
-        + store.prune_factors(before(TOKENS_KEPT), before(TOKENS_KEPT), PRUNED_AT_ONCE).await?
-        + store.prune_challenges(before(TOKENS_KEPT), PRUNED_AT_ONCE).await?
-        + store.prune_mails(before(MAILS_KEPT), before(FAILED_MAILS_KEPT), PRUNED_AT_ONCE).await?;
+    let (store, tokens) = (&auth.0.store, before(TOKENS_KEPT));
+    // Every part has its turn, whatever becomes of those before it.
+    let changes = before(auth.endings_kept() + FEED_KEPT_LONGER);
+    let parts = [
+        store.prune(changes, before(ENDED_SESSIONS_KEPT), PRUNED_AT_ONCE).await,
+        delete_users(auth, early).await,
+        store.prune_tokens(tokens, PRUNED_AT_ONCE).await,
+        store.prune_factors(tokens, tokens, PRUNED_AT_ONCE).await,
+        store.prune_challenges(tokens, PRUNED_AT_ONCE).await,
+        store.prune_mails(before(MAILS_KEPT), before(FAILED_MAILS_KEPT), PRUNED_AT_ONCE).await,
+    ];
+    let mut gone = 0;
+    let mut failed = corrected.err();
+    for part in parts {
+        match part {
+            Ok(rows) => gone += rows,
+            Err(error) => failed = failed.or(Some(error)),
+        }
+    }
     if gone > 0 {
         tracing::debug!(rows = gone, "forgot old changes, sessions, tokens and mails");
     }
-    Ok(gone)
+    failed.map_or(Ok(gone), Err)
 }
 
 /// Deletes users who asked for it and whose time to come back is over, some at a time: each takes
@@ -166,7 +170,7 @@ mod tests {
         clock: Arc<ManualClock>,
         right: Timestamp,
         user: UserId,
-        _directory: tempfile::TempDir,
+        directory: tempfile::TempDir,
     }
 
     impl Fixture {
@@ -181,7 +185,7 @@ mod tests {
             let ada =
                 NewUser::new(Username::parse("ada").unwrap(), None, EncodedPassword::unusable());
             let user = auth.store().create_user(ada, right).await.unwrap().id;
-            Self { auth, clock, right, user, _directory: directory }
+            Self { auth, clock, right, user, directory }
         }
 
         async fn log_in(&self) -> SessionId {
@@ -275,6 +279,24 @@ mod tests {
         }
         let left = fixture.auth.store().outbox(None, None, 10).await.unwrap();
         assert_eq!(left.iter().map(|row| row.id).collect::<Vec<_>>(), [2]);
+    }
+
+    #[tokio::test]
+    async fn a_part_that_fails_keeps_no_other_from_its_turn() {
+        let fixture = Fixture::new().await;
+        let store = fixture.auth.store();
+        let mail = NewMail::new(1, "ada@example.com", vec![1], fixture.right);
+        store.queue_mails(vec![mail], MailBounds::default()).await.unwrap();
+        store.mail_sent(1, fixture.right).await.unwrap();
+        let file = fixture.directory.path().join("test.sqlite3");
+        let shell = rusqlite::Connection::open(file).unwrap();
+        shell.execute_batch("ALTER TABLE pending_logins RENAME TO elsewhere").unwrap();
+        let later = fixture.right + 48.hours();
+        fixture.clock.set(later);
+        let two_days = Duration::from_secs(48 * 60 * 60);
+        store.agree_on_time(later, two_days).await.unwrap();
+        assert!(prune(&fixture.auth, STEP).await.is_err());
+        assert!(store.outbox(None, None, 10).await.unwrap().is_empty());
     }
 
     #[tokio::test]

@@ -58,7 +58,8 @@ pub trait DeletionStore: Send + Sync {
     async fn deletion_of(&self, user: UserId) -> Result<Option<Timestamp>, StoreError>;
 
     /// Deletes users whose time has come, at most `limit`, with the rows of their sessions. Each
-    /// has a line in the audit log. How many went.
+    /// has a line in the audit log. Who cannot be deleted stays, and keeps nobody else: the next
+    /// call goes on behind the ones that this one has tried. How many went.
     async fn delete_due_users(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError>;
 }
 

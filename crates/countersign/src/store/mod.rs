@@ -27,6 +27,8 @@ pub(crate) mod begin;
 pub mod conformance;
 mod deletion;
 mod devices;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod due;
 mod export;
 mod factor_proofs;
 mod factors;

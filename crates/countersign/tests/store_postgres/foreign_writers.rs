@@ -1,7 +1,7 @@
 //! Writers that know nothing of Countersign: what they change in its tables is felt, and the SQL of
 //! docs/library/users.md makes felt what they change in theirs.
 
-use countersign::store::What;
+use countersign::store::{WaitingRegistration, What};
 
 use super::postgres::{run, shell};
 use super::*;
@@ -105,6 +105,93 @@ async fn on_sqlite_a_row_of_ours_or_of_theirs_that_anybody_changes_is_in_the_fee
         [What::UserChanged(alice.id), member, member, member],
         "by the triggers"
     );
+}
+
+/// A table of an app's own in which a row wants its user to stay.
+const ORDERS: &str = "CREATE TABLE orders (id bigint PRIMARY KEY, owner bigint NOT NULL REFERENCES \
+    users (id))";
+
+/// Six users who are to be deleted, by themselves or because they proved no address; the first four
+/// have orders.
+async fn those_with_orders_stay_and_the_others_go(
+    store: &dyn AdminStore,
+    shell: impl AsyncFn(&str),
+) {
+    shell(ORDERS).await;
+    let mut users = Vec::new();
+    for n in 0..6_i64 {
+        let user = make_user(store, &format!("user{n}")).await;
+        let id = user.id.as_i64().unwrap();
+        shell(&format!(
+            "UPDATE users SET is_active = false, deletion_at = {} WHERE id = {id}",
+            after(n).as_microsecond()
+        ))
+        .await;
+        if n < 4 {
+            shell(&format!("INSERT INTO orders VALUES ({n}, {id})")).await;
+        }
+        users.push(user.id);
+    }
+    let mut gone = 0;
+    for _ in 0..4 {
+        gone += store.delete_due_users(after(60), 2).await.unwrap();
+    }
+    assert_eq!(gone, 2);
+    let mut waiting = Vec::new();
+    for n in 0..6_i64 {
+        let user = make_user(store, &format!("waits{n}")).await;
+        let id = user.id.as_i64().unwrap();
+        shell(&format!("UPDATE users SET email = '' WHERE id = {id}")).await;
+        let until = after(n);
+        let address = format!("waits{n}@example.com");
+        store
+            .note_registration(WaitingRegistration { user: user.id, address, until })
+            .await
+            .unwrap();
+        if n < 4 {
+            shell(&format!("INSERT INTO orders VALUES (1{n}, {id})")).await;
+        }
+        waiting.push(user.id);
+    }
+    let mut gone = 0;
+    for _ in 0..4 {
+        gone += store.delete_due_registrations(after(60), 2).await.unwrap();
+    }
+    assert_eq!(gone, 2);
+    for all in [&users, &waiting] {
+        for (n, user) in all.iter().enumerate() {
+            let is_there = store.user_by_id(*user).await.unwrap().is_some();
+            assert_eq!(is_there, n < 4, "{n}");
+        }
+    }
+    // Once nothing wants them there, they go.
+    shell("DELETE FROM orders").await;
+    let mut gone = 0;
+    for _ in 0..6 {
+        gone += store.delete_due_users(after(60), 2).await.unwrap();
+        gone += store.delete_due_registrations(after(60), 2).await.unwrap();
+    }
+    assert_eq!(gone, 8);
+}
+
+#[test]
+fn on_postgresql_a_user_whom_an_apps_table_keeps_keeps_no_other_from_being_deleted() {
+    run(async |url| {
+        let store = PostgresStore::connect(&url, 2).await.unwrap();
+        let client = shell(&url).await;
+        let shell = async |sql: &str| client.batch_execute(sql).await.unwrap();
+        those_with_orders_stay_and_the_others_go(&store, shell).await;
+    });
+}
+
+#[tokio::test]
+async fn on_sqlite_a_user_whom_an_apps_table_keeps_keeps_no_other_from_being_deleted() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("countersign.sqlite3");
+    let store = SqliteStore::open(&path).unwrap();
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    let shell = async |sql: &str| connection.execute_batch(sql).unwrap();
+    those_with_orders_stay_and_the_others_go(&store, shell).await;
 }
 
 /// Addresses that somebody wrote into the table without us, and what signs their owners in after

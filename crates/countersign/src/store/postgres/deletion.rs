@@ -13,6 +13,7 @@ use super::{PostgresStore, outbox, sessions};
 use crate::password::EncodedPassword;
 use crate::session::RevokedReason;
 use crate::store::admin::AuditLine;
+use crate::store::due::{Place, stays};
 use crate::store::failure::Failure;
 use crate::store::plan::audit_lines::{deleted_at_last, deletion_asked, logged, restored};
 use crate::store::sql::statements;
@@ -40,8 +41,31 @@ impl DeletionStore for PostgresStore {
         read!(self, client => due(client, user))
     }
 
+    /// Each in a transaction of its own: one who cannot be deleted keeps nobody else. A row of
+    /// another table may want them there.
     async fn delete_due_users(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        write!(self, client => delete_due(client, now, limit)).map(logged)
+        let passed = &self.passed.users;
+        let due = read!(self, client => due_users(client, now, passed.last(), limit))?;
+        let is_full = due.len() >= limit as usize;
+        let mut gone = 0;
+        for (place, user) in due {
+            passed.note(place);
+            match write!(self, client => delete_if_due(client, user, now)).map(logged) {
+                Ok(is_gone) => gone += u64::from(is_gone),
+                Err(error @ StoreError::Failed(_)) => stays(user, &error),
+                // Somebody holds what goes with them: they have their turn in another round, and
+                // each that is like them would cost five seconds.
+                Err(error @ StoreError::Busy) => {
+                    stays(user, &error);
+                    return Ok(gone);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if !is_full {
+            passed.begin_again();
+        }
+        Ok(gone)
     }
 }
 
@@ -148,30 +172,51 @@ async fn due(client: &Object, user: UserId) -> Result<Option<Timestamp>, Failure
     Ok(at.map(from_micros))
 }
 
-/// Rows that somebody holds are left to the next round: of two nodes at once one deletes a user,
-/// and who is restored at this moment stays.
-async fn delete_due(
-    client: &mut Object,
+async fn due_users(
+    client: &Object,
     now: Timestamp,
+    after: Place,
     limit: u32,
-) -> Result<(u64, Vec<AuditLine>), Failure> {
+) -> Result<Vec<(Place, UserId)>, Failure> {
+    let statement = client
+        .prepare_cached(
+            "SELECT deletion_at, id FROM users
+             WHERE deletion_at <= $1 AND NOT is_active AND (deletion_at, id) > ($2, $3)
+             ORDER BY deletion_at, id LIMIT $4",
+        )
+        .await?;
+    let rows =
+        client.query(&statement, &[&micros(now), &after.0, &after.1, &i64::from(limit)]).await?;
+    rows.iter()
+        .map(|row| {
+            let id = row.try_get(1)?;
+            Ok(((row.try_get(0)?, id), UserId::new(id)))
+        })
+        .collect()
+}
+
+/// A row that somebody holds is left to another round: of two nodes at once one deletes a user, and
+/// who is restored at this moment stays.
+async fn delete_if_due(
+    client: &mut Object,
+    user: UserId,
+    now: Timestamp,
+) -> Result<(bool, Vec<AuditLine>), Failure> {
     let transaction = client.transaction().await?;
     let statement = transaction
         .prepare_cached(
-            "SELECT id FROM users WHERE deletion_at <= $1 AND NOT is_active
-             ORDER BY deletion_at LIMIT $2 FOR UPDATE SKIP LOCKED",
+            "SELECT 1 FROM users WHERE id = $1 AND deletion_at <= $2 AND NOT is_active
+             FOR UPDATE SKIP LOCKED",
         )
         .await?;
-    let due = transaction.query(&statement, &[&micros(now), &i64::from(limit)]).await?;
-    let mut lines = Vec::with_capacity(due.len());
-    for row in due {
-        let user = UserId::new(row.try_get(0)?);
-        delete(&transaction, user, now).await?;
-        lines.push(deleted_at_last(user, now));
+    if transaction.query_opt(&statement, &[&user.as_i64(), &micros(now)]).await?.is_none() {
+        return Ok((false, Vec::new()));
     }
+    delete(&transaction, user, now).await?;
+    let lines = vec![deleted_at_last(user, now)];
     audit::note(&transaction, &lines).await?;
     transaction.commit().await?;
-    Ok((lines.len() as u64, lines))
+    Ok((true, lines))
 }
 
 /// The user and the rows of their sessions. Their ends are in the feed already, which outlives

@@ -20,8 +20,9 @@ impl Upkeep for PostgresStore {
         sessions: Timestamp,
         limit: u32,
     ) -> Result<u64, StoreError> {
-        write!(self, client => attempts::prune(client, changes))?;
-        write!(self, client => changes::prune(client, changes, sessions, limit))
+        let attempts = write!(self, client => attempts::prune(client, changes));
+        let gone = write!(self, client => changes::prune(client, changes, sessions, limit))?;
+        attempts.map(|_| gone)
     }
 
     async fn agree_on_time(&self, now: Timestamp, step: Duration) -> Result<Timestamp, StoreError> {

@@ -64,6 +64,7 @@ use tokio::sync::Notify;
 use tokio_postgres::error::{Severity, SqlState};
 
 use super::StoreError;
+use crate::store::due::Passed;
 use crate::store::failure::Failure;
 use connect::Address;
 use health::{Health, Verdict};
@@ -91,6 +92,14 @@ pub struct PostgresStore {
     rotations: Rotations,
     notifier: Arc<Notify>,
     health: Arc<Health>,
+    passed: PassedRows,
+}
+
+/// How far the rounds of deletions have come.
+#[derive(Debug, Default)]
+struct PassedRows {
+    users: Passed,
+    registrations: Passed,
 }
 
 impl PostgresStore {
@@ -185,7 +194,8 @@ impl PostgresStore {
         let notifier = Arc::new(Notify::new());
         tokio::spawn(address.clone().listen(Arc::clone(&notifier)));
         let health = Arc::new(Health::default());
-        Ok(Self { rotations: Rotations::start(&pool, &health), health, pool, notifier })
+        let rotations = Rotations::start(&pool, &health);
+        Ok(Self { rotations, health, pool, notifier, passed: PassedRows::default() })
     }
 
     /// The names of the migrations that the database still needs. Changes nothing.

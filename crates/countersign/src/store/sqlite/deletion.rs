@@ -8,10 +8,12 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::admin::audit;
 use super::columns::{from_micros, key, micros};
+use super::writer::in_savepoint;
 use super::{SqliteStore, outbox, sessions, users};
 use crate::password::EncodedPassword;
 use crate::session::RevokedReason;
 use crate::store::admin::AuditLine;
+use crate::store::due::{Passed, Place, stays};
 use crate::store::failure::Failure;
 use crate::store::plan::audit_lines::{deleted_at_last, deletion_asked, logged, restored};
 use crate::store::sql::statements;
@@ -40,7 +42,8 @@ impl DeletionStore for SqliteStore {
     }
 
     async fn delete_due_users(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        self.writer.run(move |c| delete_due(c, now, limit)).await.map(logged)
+        let passed = self.passed.users.clone();
+        self.writer.run(move |c| delete_due(c, now, limit, &passed)).await.map(logged)
     }
 }
 
@@ -109,22 +112,37 @@ fn due(connection: &Connection, user: UserId) -> Result<Option<Timestamp>, Failu
     Ok(at.flatten().map(from_micros))
 }
 
+/// Each in a savepoint of its own: one who cannot be deleted keeps nobody else. A row of another
+/// table may want them there.
 fn delete_due(
     connection: &Connection,
     now: Timestamp,
     limit: u32,
+    passed: &Passed,
 ) -> Result<(u64, Vec<AuditLine>), Failure> {
+    let after = passed.last();
     let mut statement = connection.prepare_cached(
-        "SELECT id FROM users WHERE deletion_at <= ? AND NOT is_active
-         ORDER BY deletion_at LIMIT ?",
+        "SELECT deletion_at, id FROM users
+         WHERE deletion_at <= ? AND NOT is_active AND (deletion_at, id) > (?, ?)
+         ORDER BY deletion_at, id LIMIT ?",
     )?;
     let due = statement
-        .query_map(params![micros(now), limit], |row| Ok(UserId::new(row.get(0)?)))?
-        .collect::<Result<Vec<_>, _>>()?;
+        .query_map(params![micros(now), after.0, after.1, limit], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?
+        .collect::<Result<Vec<Place>, _>>()?;
+    let is_full = due.len() >= limit as usize;
     let mut lines = Vec::with_capacity(due.len());
-    for user in due {
-        delete(connection, user, now)?;
-        lines.push(deleted_at_last(user, now));
+    for place in due {
+        let user = UserId::new(place.1);
+        passed.note(place);
+        match in_savepoint::<_, StoreError>(connection, |c| delete(c, user, now))? {
+            Ok(()) => lines.push(deleted_at_last(user, now)),
+            Err(error) => stays(user, &error),
+        }
+    }
+    if !is_full {
+        passed.begin_again();
     }
     audit::note(connection, &lines)?;
     Ok((lines.len() as u64, lines))

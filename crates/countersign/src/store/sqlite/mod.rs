@@ -42,6 +42,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::{AttemptStore, StoreError};
+use crate::store::due::Passed;
 use crate::store::failure::Failure;
 use files::Files;
 use readers::Readers;
@@ -69,6 +70,14 @@ pub struct SqliteStore {
     writer: Writer,
     readers: Readers,
     files: Arc<Files>,
+    passed: PassedRows,
+}
+
+/// How far the rounds of deletions have come.
+#[derive(Debug, Default)]
+struct PassedRows {
+    users: Passed,
+    registrations: Passed,
 }
 
 impl SqliteStore {
@@ -107,6 +116,7 @@ impl SqliteStore {
             writer: Writer::start(writer, Arc::clone(&files)).map_err(thread)?,
             readers: Readers::start(readers, Some(Arc::clone(&files))).map_err(thread)?,
             files,
+            passed: PassedRows::default(),
         })
     }
 

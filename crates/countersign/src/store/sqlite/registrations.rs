@@ -5,7 +5,9 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::columns::{from_micros, key, micros, read_user_id};
+use super::writer::in_savepoint;
 use super::{SqliteStore, users};
+use crate::store::due::{Passed, Place, stays};
 use crate::store::failure::Failure;
 use crate::store::sql::statements;
 use crate::store::{RegistrationStore, StoreError, WaitingRegistration};
@@ -37,7 +39,8 @@ impl RegistrationStore for SqliteStore {
         self.writer
             .run(move |c| {
                 c.prepare_cached(statements::FORGET_USED_REGISTRATIONS)?.execute([micros(now)])?;
-                due(c, now, limit)
+                let due = due(c, now, (i64::MIN, i64::MIN), limit)?;
+                Ok(due.into_iter().map(|(_, user)| user).collect())
             })
             .await
     }
@@ -47,7 +50,8 @@ impl RegistrationStore for SqliteStore {
         now: Timestamp,
         limit: u32,
     ) -> Result<u64, StoreError> {
-        self.writer.run(move |c| delete_due(c, now, limit)).await
+        let passed = self.passed.registrations.clone();
+        self.writer.run(move |c| delete_due(c, now, limit, &passed)).await
     }
 }
 
@@ -86,28 +90,54 @@ fn forget(connection: &Connection, user: UserId) -> Result<(), Failure> {
     Ok(())
 }
 
-fn due(connection: &Connection, now: Timestamp, limit: u32) -> Result<Vec<UserId>, Failure> {
+fn due(
+    connection: &Connection,
+    now: Timestamp,
+    after: Place,
+    limit: u32,
+) -> Result<Vec<(Place, UserId)>, Failure> {
     let mut statement = connection.prepare_cached(
-        "SELECT user_id FROM registrations WHERE expires_at <= ? ORDER BY expires_at, id LIMIT ?",
+        "SELECT expires_at, id, user_id FROM registrations
+         WHERE expires_at <= ? AND (expires_at, id) > (?, ?) ORDER BY expires_at, id LIMIT ?",
     )?;
-    let users =
-        statement.query_map(params![micros(now), limit], |row| read_user_id(row.get_ref(0)?))?;
+    let users = statement.query_map(params![micros(now), after.0, after.1, limit], |row| {
+        Ok(((row.get(0)?, row.get(1)?), read_user_id(row.get_ref(2)?)?))
+    })?;
     Ok(users.collect::<Result<_, _>>()?)
 }
 
-fn delete_due(connection: &Connection, now: Timestamp, limit: u32) -> Result<u64, Failure> {
+/// Each in a savepoint of its own, as with users who asked for it.
+fn delete_due(
+    connection: &Connection,
+    now: Timestamp,
+    limit: u32,
+    passed: &Passed,
+) -> Result<u64, Failure> {
+    let due = due(connection, now, passed.last(), limit)?;
+    let is_full = due.len() >= limit as usize;
     let mut gone = 0;
-    for user in due(connection, now, limit)? {
-        let is_nobody = connection
-            .prepare_cached(
-                "SELECT 1 FROM users WHERE id = ?1 AND email = '' AND last_login IS NULL
-                     AND NOT is_staff AND NOT is_superuser",
-            )?
-            .exists([user.as_i64()])?;
-        if is_nobody && users::delete(connection, user, now)? {
-            gone += 1;
+    for (place, user) in due {
+        passed.note(place);
+        match in_savepoint::<_, StoreError>(connection, |c| let_go(c, user, now))? {
+            Ok(is_gone) => gone += u64::from(is_gone),
+            Err(error) => stays(user, &error),
         }
-        forget(connection, user)?;
+    }
+    if !is_full {
+        passed.begin_again();
     }
     Ok(gone)
+}
+
+/// Whether there was somebody to delete.
+fn let_go(connection: &Connection, user: UserId, now: Timestamp) -> Result<bool, Failure> {
+    let is_nobody = connection
+        .prepare_cached(
+            "SELECT 1 FROM users WHERE id = ?1 AND email = '' AND last_login IS NULL
+                 AND NOT is_staff AND NOT is_superuser",
+        )?
+        .exists([user.as_i64()])?;
+    let is_gone = is_nobody && users::delete(connection, user, now)?;
+    forget(connection, user)?;
+    Ok(is_gone)
 }
