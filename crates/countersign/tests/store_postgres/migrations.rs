@@ -82,6 +82,40 @@ fn a_database_whose_steps_have_their_earlier_names_opens() {
     }
 }
 
+#[test]
+fn a_migration_that_waits_for_a_table_lets_others_go_on_and_tries_again() {
+    run(async |url| {
+        drop(PostgresStore::connect(&url, 2).await.unwrap());
+        let (mut backup, node) = (shell(&url).await, shell(&url).await);
+        // One step is undone. A backup that reads the table holds up whoever would change it.
+        node.batch_execute(
+            "ALTER TABLE sessions DROP COLUMN device_name;
+             DELETE FROM schema_steps WHERE name = '0015_device_name'",
+        )
+        .await
+        .unwrap();
+        let dump = backup.transaction().await.unwrap();
+        dump.batch_execute("LOCK TABLE sessions IN ACCESS SHARE MODE").await.unwrap();
+        let start = tokio::spawn({
+            let url = url.clone();
+            async move { PostgresStore::connect(&url, 2).await.map(drop) }
+        });
+        let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted \
+            AND relation = 'sessions'::regclass";
+        while node.query_one(waits, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        // As long as a node waits for a statement.
+        node.batch_execute("SET statement_timeout = '5s'").await.unwrap();
+        let read = node.query("SELECT id FROM sessions", &[]).await;
+        assert!(read.is_ok(), "a refresh waits behind the migration: {read:?}");
+        assert!(!start.is_finished(), "it does not give up");
+        dump.commit().await.unwrap();
+        start.await.unwrap().unwrap();
+        assert!(PostgresStore::pending_migrations(&url).await.unwrap().is_empty());
+    });
+}
+
 /// Makes a database as a program did that called the step for the throttle so.
 async fn earlier(shell: &tokio_postgres::Client, throttle: &str, is_admin_there: bool) {
     let mut steps = vec![

@@ -1,5 +1,8 @@
 //! The schema, step by step. A step that has landed is never edited.
 
+use std::time::Duration;
+
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Row};
 
 use super::indexes;
@@ -8,14 +11,37 @@ use crate::store::failure::Failure;
 
 /// Brings the schema up to date, under a lock that only migrations take, all steps in one
 /// transaction. Two nodes that start at once are safe: the second finds the work done.
+///
+/// A step that waits for a table has everybody behind it who wants the table, also to read: so it
+/// waits for two seconds and no more, lets all go that it holds, and tries again after a pause. It
+/// does so for as long as somebody holds the table, such as a long `pg_dump`. The nodes of before
+/// go on meanwhile.
 pub(super) async fn migrate(client: &mut Client) -> Result<(), Failure> {
-    if pending(client).await?.is_empty() {
-        return indexes::make_missing(client).await;
+    let mut pause = FIRST_PAUSE;
+    while !pending(client).await?.is_empty() {
+        if take_steps(client).await? {
+            break;
+        }
+        tracing::warn!(
+            again_in = ?pause,
+            "the schema cannot be brought up to date yet: another session holds a table, such as a \
+             backup; trying again"
+        );
+        tokio::time::sleep(pause).await;
+        pause = LONGEST_PAUSE.min(pause * 2);
     }
+    indexes::make_missing(client).await
+}
+
+/// All steps that are left. `false`, and nothing is done, when somebody holds a table for too long.
+async fn take_steps(client: &mut Client) -> Result<bool, Failure> {
     let transaction = client.transaction().await?;
+    // Who waits for another migration holds nothing yet, and waits for as long as it takes: the
+    // limit is set behind the lock.
     transaction
         .batch_execute(&format!(
-            "SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock({LOCK})"
+            "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0;
+             SELECT pg_advisory_xact_lock({LOCK}); SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"
         ))
         .await?;
     transaction
@@ -27,10 +53,14 @@ pub(super) async fn migrate(client: &mut Client) -> Result<(), Failure> {
     let steps = rest(&transaction.query("SELECT name FROM schema_steps", &[]).await?)?;
     let is_new = steps.len() == STEPS.len();
     for (name, sql) in steps {
-        let failed = |error: tokio_postgres::Error| {
-            StoreError::Failed(format!("migration {name}: {}", super::message_of(&error)))
-        };
-        transaction.batch_execute(sql).await.map_err(failed)?;
+        if let Err(error) = transaction.batch_execute(sql).await {
+            if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) {
+                transaction.rollback().await?;
+                return Ok(false);
+            }
+            let why = format!("migration {name}: {}", super::message_of(&error));
+            return Err(StoreError::Failed(why).into());
+        }
         transaction
             .execute(
                 "INSERT INTO schema_steps (number, name) SELECT coalesce(max(number) + 1, 0), \
@@ -43,7 +73,7 @@ pub(super) async fn migrate(client: &mut Client) -> Result<(), Failure> {
         indexes::make_all(&transaction).await?;
     }
     transaction.commit().await?;
-    indexes::make_missing(client).await
+    Ok(true)
 }
 
 /// The steps that have not been taken.
@@ -114,3 +144,11 @@ const STEPS: &[(&str, &str)] = &[
 
 /// A number that nobody else on this database should have chosen.
 const LOCK: i64 = 0x636f_756e_7465_7273;
+
+/// How long a step waits for a table, and everybody else behind it.
+const LOCK_TIMEOUT: &str = "2s";
+
+/// How long others have the tables to themselves before the next try. The pauses grow, so that a
+/// long backup costs little.
+const FIRST_PAUSE: Duration = Duration::from_secs(3);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
