@@ -146,6 +146,34 @@ fn a_slow_mail_server_slows_no_request_and_gets_each_mail_once() {
 }
 
 #[test]
+fn an_orderly_stop_finishes_the_mail_under_way_and_leaves_the_others_to_anybody() {
+    let mut post = Post::new();
+    let names = ["ann", "bob", "cat"];
+    for name in names {
+        post.world.user(name);
+        post.ask_for_reset(name);
+    }
+    let states = |post: &Post| {
+        let states = "SELECT state, count(*), min(tries) > 0 FROM outbox GROUP BY 1 ORDER BY 1";
+        post.world.sql(states).trim().to_owned()
+    };
+    // So that they are due together.
+    eventually("all were tried", || states(&post) == "waiting|3|1");
+    let gate = post.world.scratch().join("gate");
+    let server = post.open_as(&["waits", &gate.display().to_string()]);
+    post.world.clock().advance(Duration::from_secs(16 * 60));
+    eventually("the mail server has one", || server.has_begun());
+    post.world.ask_to_stop();
+    eventually("it stops", || post.world.log().contains("\"stopping;"));
+    let taken = "SELECT count(*) FROM outbox WHERE state = 'waiting' AND leased_until > 0";
+    eventually("the others are given back", || post.world.sql(taken).trim() == "1");
+    std::fs::write(&gate, "").unwrap();
+    assert_eq!(post.world.wait(), Some(0));
+    assert_eq!(states(&post), "sent|1|1\nwaiting|2|1");
+    assert_eq!((post.world.sql(taken).trim(), server.ids().len()), ("0", 1));
+}
+
+#[test]
 fn a_mail_server_that_dies_in_the_middle_of_a_mail_gets_it_again() {
     let post = Post::new();
     for name in ["ann", "bob"] {

@@ -170,15 +170,13 @@ pub(crate) async fn run(
         manage,
         invitation,
     };
-    let unattended = auth.clone();
-    serve(auth, pages, &counts, listeners, parts.options, stop).await?;
+    serve(auth.clone(), pages, &counts, listeners, parts.options, stop).await?;
     // Before the log is closed: what they did is to have its lines.
-    if !unattended.unattended_ended(CLOSE_WITHIN).await {
+    if !auth.unattended_ended(CLOSE_WITHIN).await {
         tracing::warn!("some requests whose clients had gone did not end in time");
     }
-    drop(unattended);
     writer.finish().await;
-    hooks.finish().await;
+    tokio::join!(hooks.finish(), auth.finish_mail());
     if tokio::time::timeout(CLOSE_WITHIN, services.store.close()).await.is_err() {
         tracing::warn!(
             "the database's log could not be emptied in time; the next start \

@@ -32,6 +32,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use countersign_verify::{Revocations, Verifier};
 use jiff::Timestamp;
+use tokio::sync::watch;
 
 use attempts::Attempts;
 use builder::AuthBuilder;
@@ -55,6 +56,7 @@ use crate::factor::recovery::RecoveryHasher;
 use crate::factor::seal::FactorSeal;
 use crate::key_rotation::RotateError;
 use crate::mail::SealError;
+use crate::mail::worker::STOP_WITHIN;
 use crate::password::{HashSettingsError, Judge, Passwords};
 use crate::store::{Store, StoreError};
 use crate::throttle::{AskLimit, RefreshLimit};
@@ -122,6 +124,8 @@ struct Inner {
     forgotten: Forgotten,
     lag: FeedLag,
     pulse: Pulse,
+    /// Tells who sends mail that the process stops.
+    stops_mail: watch::Sender<bool>,
     secrets: Secrets,
     post: Arc<Post>,
     code_hasher: CodeHasher,
@@ -234,8 +238,10 @@ impl Auth {
         &self.0.judge
     }
 
-    /// The last thing before the process ends: brings everything into the database's own file,
-    /// where the store keeps a log beside it. A copy of that file is then whole.
+    /// The last thing before the process ends. The mail that is under way is sent, for ten seconds
+    /// at most; those that this process has taken, and not tried, are given back, so that another
+    /// node sends them at once. No more are sent here. Then everything is brought into the
+    /// database's own file, where the store keeps a log beside it: a copy of that file is whole.
     ///
     /// ```
     /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
@@ -246,7 +252,28 @@ impl Auth {
     /// # });
     /// ```
     pub async fn close(&self) {
+        self.finish_mail().await;
         self.0.store.close().await;
+    }
+
+    /// The part of [`close`](Self::close) that is about mail, for who has other things to end
+    /// before the store. No promise.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// # world::run(async |world| {
+    /// # let auth = world.auth;
+    /// auth.finish_mail().await;
+    /// # });
+    /// ```
+    #[doc(hidden)]
+    pub async fn finish_mail(&self) {
+        self.0.stops_mail.send_replace(true);
+        // Whoever sends holds the other end until it is done.
+        let done = self.0.stops_mail.closed();
+        if tokio::time::timeout(STOP_WITHIN, done).await.is_err() {
+            tracing::warn!("the outbox could not be left in order; its mails wait for ten minutes");
+        }
     }
 
     /// Figures for metrics.

@@ -1,9 +1,10 @@
 //! How an [`Auth`] starts: settings, keys, the feed, and the tasks that go on.
 
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex};
 
 use countersign_verify::{Revocations, Verifier};
+use tokio::sync::watch;
 
 use super::attempts::Attempts;
 use super::catch_up::{CLOCKS_APART, FeedLag, READ_AT_ONCE, follow};
@@ -27,7 +28,7 @@ use crate::clock::{Clock, OnceAMinute, Random, random_bytes, seconds};
 use crate::factor::passkey::{Passkeys, Site};
 use crate::factor::recovery::RecoveryHasher;
 use crate::factor::seal::FactorSeal;
-use crate::mail::worker::{PAUSE, Sender, Worker};
+use crate::mail::worker::{PAUSE, Sender, Worker, is_over, over};
 use crate::mail::{MailTemplates, Mailer, SealError};
 use crate::own_table::OwnTable;
 use crate::password::{Judge, Passwords};
@@ -133,6 +134,7 @@ pub(super) async fn start(start: Start) -> Result<Auth, StartError> {
         forgotten: Forgotten::default(),
         lag: FeedLag::beginning(seconds(now)),
         pulse: Pulse::default(),
+        stops_mail: watch::Sender::new(false),
         users: users.map_or_else(|| UserDirectory::Own(Arc::clone(&store)), UserDirectory::Custom),
         events,
         registration,
@@ -179,27 +181,33 @@ pub(super) async fn start(start: Start) -> Result<Auth, StartError> {
             clock: Arc::clone(&auth.0.clock),
             sender,
             tally: Arc::clone(&auth.0.post.tally),
+            stopping: auth.0.stops_mail.subscribe(),
+            untold: Mutex::default(),
         });
-        let inner = Arc::downgrade(&auth.0);
         tokio::spawn(async move {
-            kept_up("sending mail", || send_mail(inner.clone(), Arc::clone(&worker))).await;
+            kept_up("sending mail", || send_mail(Arc::clone(&worker))).await;
         });
     }
     Ok(auth)
 }
 
-/// Sends what waits in the outbox. Ends with the last [`Auth`].
-async fn send_mail(auth: Weak<Inner>, worker: Arc<Worker<dyn Store>>) {
-    while auth.strong_count() > 0 {
+/// Sends what waits in the outbox. Ends when it is told to, and with the last [`Auth`].
+async fn send_mail(worker: Arc<Worker<dyn Store>>) {
+    let mut stopping = worker.stopping.clone();
+    while !is_over(&stopping) {
         let wait = match worker.turn().await {
             Ok(wait) => wait,
             Err(error) => {
-                tracing::warn!(%error, "the outbox could not be read; trying again");
+                tracing::warn!(%error, "the outbox cannot be read or written; trying again");
                 PAUSE
             }
         };
-        tokio::time::sleep(wait).await;
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = over(&mut stopping) => {}
+        }
     }
+    worker.tell_what_is_untold().await;
 }
 
 /// Passkeys, where the public URL has a domain.

@@ -49,6 +49,10 @@ pub trait OutboxStore: Send + Sync {
     /// It was not, and is due again at `due`.
     async fn mail_put_off(&self, id: i64, due: Timestamp, error: &str) -> Result<(), StoreError>;
 
+    /// They were not tried: whoever took them until `lease_until` gives them back, and anybody may
+    /// take them at once. Those that somebody else has by now stay theirs.
+    async fn give_mails_back(&self, ids: &[i64], lease_until: Timestamp) -> Result<(), StoreError>;
+
     /// It was not, and never will be. Its content is forgotten.
     async fn mail_failed(&self, id: i64, now: Timestamp, error: &str) -> Result<(), StoreError>;
 

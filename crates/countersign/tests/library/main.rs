@@ -10,6 +10,7 @@ mod extractors;
 mod factors;
 mod instances;
 mod log;
+mod mails;
 mod native_devices;
 mod openapi;
 mod own_addresses;

@@ -213,6 +213,7 @@ macro_rules! store_tests {
         $crate::store_tests! { @one $open, outbox:
             a_mail_is_taken_when_it_is_due_and_by_one_at_a_time,
             a_mail_that_was_sent_or_failed_is_not_taken_again_and_keeps_no_content,
+            mails_that_are_given_back_are_anybodys_at_once,
             an_operator_sends_what_was_put_off_at_once,
             an_address_gets_so_many_mails_an_hour_and_no_more,
             the_outbox_is_walked_page_by_page,

@@ -52,6 +52,21 @@ pub async fn a_mail_that_was_sent_or_failed_is_not_taken_again_and_keeps_no_cont
     );
 }
 
+pub async fn mails_that_are_given_back_are_anybodys_at_once(store: Arc<dyn AdminStore>) {
+    let mails = (1..=3).map(|id| mail(id, "ada@example.com")).collect();
+    store.queue_mails(mails, MailBounds::default()).await.unwrap();
+    assert_eq!(claimed(&*store, noon(), after(60)).await, [1, 2, 3]);
+    store.give_mails_back(&[2, 3], after(60)).await.unwrap();
+    let again = store.claim_mails(after(1), after(90), 10).await.unwrap();
+    assert_eq!(
+        again.iter().map(|mail| (mail.id, mail.tries)).collect::<Vec<_>>(),
+        [(2, 0), (3, 0)]
+    );
+    // Whoever comes too late takes nothing from those who have it by now.
+    store.give_mails_back(&[1, 2, 3], after(60)).await.unwrap();
+    assert_eq!(claimed(&*store, after(2), after(120)).await, [1]);
+}
+
 pub async fn an_operator_sends_what_was_put_off_at_once(store: Arc<dyn AdminStore>) {
     store.queue_mails(vec![mail(1, "ada@example.com")], MailBounds::default()).await.unwrap();
     claimed(&*store, noon(), after(60)).await;

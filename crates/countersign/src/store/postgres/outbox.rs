@@ -42,6 +42,10 @@ impl OutboxStore for PostgresStore {
         write!(self, client => put_off(client, id, due, error))
     }
 
+    async fn give_mails_back(&self, ids: &[i64], lease_until: Timestamp) -> Result<(), StoreError> {
+        write!(self, client => give_back(client, ids, lease_until))
+    }
+
     async fn mail_failed(&self, id: i64, now: Timestamp, error: &str) -> Result<(), StoreError> {
         write!(self, client => finish(client, id, MailState::Failed, now, error))
     }
@@ -210,6 +214,17 @@ async fn finish(
 async fn put_off(client: &Object, id: i64, due: Timestamp, error: &str) -> Result<(), Failure> {
     let statement = client.prepare_cached(statements::PUT_OFF).await?;
     client.execute(&statement, &[&micros(due), &error, &id]).await?;
+    Ok(())
+}
+
+async fn give_back(client: &Object, ids: &[i64], lease_until: Timestamp) -> Result<(), Failure> {
+    let statement = client
+        .prepare_cached(
+            "UPDATE outbox SET leased_until = 0
+             WHERE id = ANY($1) AND leased_until = $2 AND state = 'waiting'",
+        )
+        .await?;
+    client.execute(&statement, &[&ids, &micros(lease_until)]).await?;
     Ok(())
 }
 

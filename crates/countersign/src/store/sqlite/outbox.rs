@@ -40,6 +40,11 @@ impl OutboxStore for SqliteStore {
         self.writer.run(move |c| put_off(c, id, due, &error)).await
     }
 
+    async fn give_mails_back(&self, ids: &[i64], lease_until: Timestamp) -> Result<(), StoreError> {
+        let ids = ids.to_vec();
+        self.writer.run(move |c| give_back(c, &ids, lease_until)).await
+    }
+
     async fn mail_failed(&self, id: i64, now: Timestamp, error: &str) -> Result<(), StoreError> {
         let error = error.to_owned();
         self.writer.run(move |c| finish(c, id, MailState::Failed, now, &error)).await
@@ -140,6 +145,17 @@ fn claim(
 fn next(connection: &Connection) -> Result<Option<Timestamp>, Failure> {
     let mut statement = connection.prepare_cached(NEXT)?;
     Ok(statement.query_row([], |row| row.get(0)).optional()?.map(from_micros))
+}
+
+fn give_back(connection: &Connection, ids: &[i64], lease_until: Timestamp) -> Result<(), Failure> {
+    let mut statement = connection.prepare_cached(
+        "UPDATE outbox SET leased_until = 0
+         WHERE id = ? AND leased_until = ? AND state = 'waiting'",
+    )?;
+    for id in ids {
+        statement.execute(params![id, micros(lease_until)])?;
+    }
+    Ok(())
 }
 
 fn finish(
