@@ -91,3 +91,18 @@ fn keys_under_another_secret_stop_the_start_with_the_reason() {
     assert!(world.cli(&["check"]).0.stdout.windows(4).any(|word| word == b"FAIL"));
     assert!(world.cli(&["keys", "rotate"]).fails(1).contains("another secret"));
 }
+
+#[test]
+fn a_rotation_now_under_another_secret_cuts_nobody_off() {
+    let mut world = TestServer::start();
+    let before = keys(&world);
+    let secret = world.data_dir().join("secret");
+    let right = std::fs::read(&secret).unwrap();
+    std::fs::write(&secret, "another secret of more than thirty-two characters\n").unwrap();
+    assert!(world.cli(&["keys", "rotate", "--now"]).fails(1).contains("another secret"));
+    std::fs::write(&secret, right).unwrap();
+    assert_eq!(keys(&world), before);
+    // Which it did not after such a key was made.
+    world.stop();
+    world.wake();
+}

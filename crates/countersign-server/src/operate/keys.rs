@@ -14,8 +14,7 @@ impl Operator<'_> {
     /// Makes a new key, after a look whether the live ones open with the secret; its id.
     ///
     /// # Errors
-    /// A live key that does not open, unless the old keys are cut off: the secret would be the
-    /// wrong one. Otherwise the store's.
+    /// A live key that does not open: the secret would be the wrong one. Otherwise the store's.
     pub(crate) async fn rotate_keys(
         &self,
         services: &Services,
@@ -23,12 +22,11 @@ impl Operator<'_> {
     ) -> Result<KeyId, CommandError> {
         let settings = services.config.settings()?;
         let secrets = services.secrets().await?;
-        // A secret that does not open the old keys is the wrong one, and must seal no new one.
-        // Unless it is lost for good, and the old keys are to go.
-        if !cut_off {
-            for key in self.store.keys().await?.iter().filter(|key| key.is_live(self.by.now)) {
-                key.open(&secrets)?;
-            }
+        // A secret that does not open the old keys is the wrong one, and must seal no new one. Nor
+        // where the old keys are cut off: no running node could open the new one, so the old ones
+        // would go on there, and no node would start again.
+        for key in self.store.keys().await?.iter().filter(|key| key.is_live(self.by.now)) {
+            key.open(&secrets)?;
         }
         let (algorithm, lifetime) = (settings.signing_algorithm, settings.access_lifetime);
         Ok(rotate_by(
