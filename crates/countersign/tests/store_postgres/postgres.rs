@@ -6,9 +6,11 @@ use countersign::session::RevokedReason;
 use countersign::session::device::{
     DeviceBinding, DeviceKind, DeviceStanding, KeyPrint, Shown, Ticket,
 };
+use countersign::store::admin::{Actor, UserEdit};
 use countersign::store::{Cursor, DeviceOffer, DeviceStore, Rotate, Rotation, What};
 
 use super::*;
+use countersign::user::{Email, ProfileChange};
 
 pub(super) fn run<F: Future<Output = ()>>(promise: impl FnOnce(String) -> F) {
     let runtime =
@@ -511,6 +513,60 @@ fn an_account_that_somebody_holds_does_not_keep_the_rest_from_being_forgotten() 
         let left: i64 =
             shell.query_one("SELECT count(*) FROM login_attempts", &[]).await.unwrap().get(0);
         assert_eq!(left, 1);
+    });
+}
+
+/// Whoever waits for a name holds no row meanwhile: another has the name, and may want the row.
+#[test]
+fn a_name_is_held_before_the_row_whoever_changes_it() {
+    run(async |url| {
+        let store: Arc<dyn AdminStore> = Arc::new(PostgresStore::connect(&url, 4).await.unwrap());
+        let alice = make_user(&*store, "alice").await;
+        let seen = store.user_record(alice.id).await.unwrap().unwrap().fingerprint;
+        let (mut other, node) = (shell(&url).await, shell(&url).await);
+        let email = Email::parse("new@example.com").unwrap();
+        for by_an_operator in [false, true] {
+            let name = other.transaction().await.unwrap();
+            name.batch_execute(
+                "SELECT pg_advisory_xact_lock(hashtextextended('countersign:new@example.com', 0))",
+            )
+            .await
+            .unwrap();
+            let (store, email) = (Arc::clone(&store), email.clone());
+            let edit = UserEdit {
+                username: None,
+                email: Some(email.clone()),
+                first_name: String::new(),
+                last_name: String::new(),
+                is_active: true,
+                is_staff: false,
+                is_superuser: false,
+                grants: None,
+                metadata: alice.metadata.clone(),
+            };
+            let id = alice.id;
+            let change = tokio::spawn(async move {
+                if by_an_operator {
+                    let root = Actor::shell("root", noon());
+                    store.edit_user(id, &edit, seen, &root).await.is_ok()
+                } else {
+                    let mut change = ProfileChange::default();
+                    change.email = Some(Some(email));
+                    store.update_profile(id, change).await.is_ok()
+                }
+            });
+            let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'
+                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+            while node.query_one(waits, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+            let row = node
+                .query("SELECT 1 FROM users WHERE id = $1 FOR UPDATE NOWAIT", &[&id.as_i64()])
+                .await;
+            assert!(row.is_ok(), "by an operator: {by_an_operator}: {row:?}");
+            name.rollback().await.unwrap();
+            change.await.unwrap();
+        }
     });
 }
 

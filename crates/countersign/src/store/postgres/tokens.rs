@@ -104,10 +104,8 @@ async fn use_up(client: &mut Object, take: &Use) -> Result<Used, Failure> {
         }
         Act::Undo { to, .. } => hold_address(&transaction, to).await?,
         Act::Join { profile, .. } => {
-            if let Some(name) = &profile.username {
-                let names = [name.folded(), fold_address(name.as_str())];
-                hold_names(&transaction, &[&names[0], &names[1]]).await?;
-            }
+            let email = profile.email.as_ref().and_then(Option::as_ref);
+            users::hold_names_of(&transaction, profile.username.as_ref(), email).await?;
         }
         _ => {}
     }

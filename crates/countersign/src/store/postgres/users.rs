@@ -20,7 +20,9 @@ use crate::store::sql::statements;
 use crate::store::{
     KIND_ROWS, MailBounds, NewMail, NewToken, PasswordChange, StoreError, UserStore,
 };
-use crate::user::{NewUser, ProfileChange, User, UserByLogin, UserId, fold, fold_address};
+use crate::user::{
+    Email, NewUser, ProfileChange, User, UserByLogin, UserId, Username, fold, fold_address,
+};
 
 #[async_trait]
 impl UserStore for PostgresStore {
@@ -192,6 +194,8 @@ pub(super) async fn update_profile(
     mails: &[NewMail],
 ) -> Result<Option<User>, Failure> {
     let transaction = client.transaction().await?;
+    let email = change.email.as_ref().and_then(Option::as_ref);
+    hold_names_of(&transaction, change.username.as_ref(), email).await?;
     let row = transaction
         .query_opt("SELECT username FROM users WHERE id = $1 FOR UPDATE", &[&id.as_i64()])
         .await?;
@@ -207,8 +211,22 @@ pub(super) async fn update_profile(
     by_id(client, id).await
 }
 
-/// Changes a user's own fields within a transaction that holds the row, in which the name is
-/// `before`.
+/// Holds a name and an address that a user is to get, before any row is held, as everywhere: of two
+/// who hold both in different orders the database ends one.
+pub(super) async fn hold_names_of(
+    transaction: &Transaction<'_>,
+    name: Option<&Username>,
+    email: Option<&Email>,
+) -> Result<(), Failure> {
+    let folded = name.map(Username::folded).unwrap_or_default();
+    let name = name.map_or("", Username::as_str);
+    let email = email.map_or("", Email::as_str);
+    hold_names(transaction, &[&folded, &fold_address(name), &fold(email), &fold_address(email)])
+        .await
+}
+
+/// Changes a user's own fields within a transaction that holds the new name and address, and the
+/// row, in which the name is `before`.
 pub(super) async fn change_profile(
     transaction: &Transaction<'_>,
     id: UserId,
@@ -218,19 +236,7 @@ pub(super) async fn change_profile(
     let name = change.username.as_ref().filter(|name| name.as_str() != before);
     let email =
         change.email.as_ref().map(|email| email.as_ref().map_or("", |email| email.as_str()));
-    let folded = name.map(crate::user::Username::folded);
-    let (new_name, new_email) =
-        (name.map_or("", crate::user::Username::as_str), email.unwrap_or_default());
-    hold_names(
-        transaction,
-        &[
-            folded.as_deref().unwrap_or_default(),
-            &fold_address(new_name),
-            &fold(new_email),
-            &fold_address(new_email),
-        ],
-    )
-    .await?;
+    let folded = name.map(Username::folded);
     if let (Some(name), Some(folded)) = (name, &folded) {
         refuse_taken(transaction, Some(id), name.as_str(), folded).await?;
     }
@@ -243,7 +249,7 @@ pub(super) async fn change_profile(
             refuse_taken_address(transaction, Some(id), email).await?;
         }
     }
-    let name = name.map(crate::user::Username::as_str);
+    let name = name.map(Username::as_str);
     if name.is_some()
         || email.is_some()
         || change.first_name.is_some()

@@ -212,6 +212,7 @@ pub(super) async fn apply_edit(
     if !(edit.is_active && edit.is_staff && edit.is_superuser) {
         hold_superusers(&transaction).await?;
     }
+    users::hold_names_of(&transaction, edit.username.as_ref(), edit.email.as_ref()).await?;
     let operator = hold(&transaction, &[id], by).await?;
     let before = record(&transaction, id).await?.ok_or(AdminError::Gone)?;
     let plan = UserEditPlan::of(&before, edit, seen)?;
