@@ -1,6 +1,7 @@
 //! Writers that know nothing of Countersign: what they change in its tables is felt, and the SQL of
 //! docs/library/users.md makes felt what they change in theirs.
 
+use countersign::store::admin::HookWants;
 use countersign::store::{WaitingRegistration, What};
 
 use super::postgres::{run, shell};
@@ -192,6 +193,66 @@ async fn on_sqlite_a_user_whom_an_apps_table_keeps_keeps_no_other_from_being_del
     let connection = rusqlite::Connection::open(&path).unwrap();
     let shell = async |sql: &str| connection.execute_batch(sql).unwrap();
     those_with_orders_stay_and_the_others_go(&store, shell).await;
+}
+
+/// What a shell moves, and whom the feed has to tell of.
+async fn what_a_shell_moves_is_told(store: &dyn AdminStore, shell: impl AsyncFn(&str)) {
+    let (ada, bob) = (make_user(store, "ada").await, make_user(store, "bob").await);
+    let (ada_id, bob_id) = (ada.id.as_i64().unwrap(), bob.id.as_i64().unwrap());
+    shell("INSERT INTO groups (id, name) VALUES (1, 'one'), (2, 'two')").await;
+    shell(
+        "INSERT INTO permissions (id, app, codename, name) VALUES (1, 'a', 'b', ''), \
+        (2, 'a', 'c', '')",
+    )
+    .await;
+    shell(&format!("INSERT INTO user_groups (user_id, group_id) VALUES ({ada_id}, 1)")).await;
+    shell(&format!("INSERT INTO user_permissions (user_id, permission_id) VALUES ({ada_id}, 1)"))
+        .await;
+    shell("INSERT INTO group_permissions (group_id, permission_id) VALUES (1, 1)").await;
+    let wants = HookWants { hook: "all".to_owned(), events: vec!["user.changed".to_owned()] };
+    store.set_hooks(vec![wants]).await.unwrap();
+
+    let (of_ada, of_bob) = (What::UserChanged(ada.id), What::UserChanged(bob.id));
+    let expected = [
+        ("UPDATE user_groups SET group_id = 2".to_owned(), vec![of_ada]),
+        (format!("UPDATE user_groups SET user_id = {bob_id}"), vec![of_ada, of_bob]),
+        ("UPDATE user_permissions SET permission_id = 2".to_owned(), vec![of_ada]),
+        (format!("UPDATE user_permissions SET user_id = {bob_id}"), vec![of_ada, of_bob]),
+        ("UPDATE group_permissions SET group_id = 2".to_owned(), vec![What::AllUsersChanged]),
+    ];
+    for (sql, expected) in expected {
+        let before = store.cursor_now().await.unwrap();
+        shell(&sql).await;
+        let told = store.changes(&before, 1000).await.unwrap().changes;
+        let told: Vec<What> = told.into_iter().map(|change| change.what).collect();
+        assert!(expected.iter().all(|what| told.contains(what)), "{sql}: {told:?}");
+        assert_eq!(told.len(), expected.len(), "{sql}: {told:?}");
+    }
+    let soon = Timestamp::now() + SignedDuration::from_mins(1);
+    let waiting = store.claim_hook_messages("all", soon, soon, 10).await.unwrap();
+    let told: Vec<i64> =
+        waiting.iter().filter_map(|message| message.data["user"]["id"].as_i64()).collect();
+    assert!(told.contains(&ada_id) && told.contains(&bob_id), "{told:?}");
+}
+
+#[test]
+fn on_postgresql_what_a_shell_moves_between_groups_and_users_is_told() {
+    run(async |url| {
+        let store = PostgresStore::connect(&url, 2).await.unwrap();
+        let client = shell(&url).await;
+        let shell = async |sql: &str| client.batch_execute(sql).await.unwrap();
+        what_a_shell_moves_is_told(&store, shell).await;
+    });
+}
+
+#[tokio::test]
+async fn on_sqlite_what_a_shell_moves_between_groups_and_users_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("countersign.sqlite3");
+    let store = SqliteStore::open(&path).unwrap();
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    let shell = async |sql: &str| connection.execute_batch(sql).unwrap();
+    what_a_shell_moves_is_told(&store, shell).await;
 }
 
 /// Addresses that somebody wrote into the table without us, and what signs their owners in after

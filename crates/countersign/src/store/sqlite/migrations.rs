@@ -110,4 +110,5 @@ const STEPS: &[(&str, &str)] = &[
     ("0025_tickets", include_str!("migrations/0025_tickets.sql")),
     ("0026_hooks", include_str!("migrations/0026_hooks.sql")),
     ("0028_hook_lines", include_str!("migrations/0028_hook_lines.sql")),
+    ("0029_shell_moves", include_str!("migrations/0029_shell_moves.sql")),
 ];
