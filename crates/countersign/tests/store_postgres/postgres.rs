@@ -558,7 +558,7 @@ fn a_name_is_held_before_the_row_whoever_changes_it() {
             let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'
                 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
             while node.query_one(waits, &[]).await.unwrap().get::<_, i64>(0) == 0 {
-                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+                tokio::time::sleep(Duration::from_millis(5)).await;
             }
             let row = node
                 .query("SELECT 1 FROM users WHERE id = $1 FOR UPDATE NOWAIT", &[&id.as_i64()])
