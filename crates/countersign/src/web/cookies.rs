@@ -84,11 +84,8 @@ impl Cookies {
         settings: &CookieSettings,
     ) -> Result<Self, CookieError> {
         let secure = public_url.scheme() == "https";
-        let default_name = if secure && settings.domain.is_none() {
-            "__Host-refreshtoken"
-        } else {
-            "refreshtoken"
-        };
+        let [plain, of_the_host] = USUAL_NAMES;
+        let default_name = if secure && settings.domain.is_none() { of_the_host } else { plain };
         let refresh = settings.refresh.clone().unwrap_or_else(|| default_name.to_owned());
         for name in [&refresh, &settings.csrf, &settings.device] {
             if name.is_empty()
@@ -181,11 +178,15 @@ impl Cookies {
                 forms.push(form);
             }
         };
-        let mut refresh_names = vec![self.refresh.as_str(), "refreshtoken"];
+        // With a name of its own it is one of several on this host: the usual names are another's.
+        let is_usual = USUAL_NAMES.contains(&self.refresh.as_str());
+        let mut refresh_names = if is_usual { USUAL_NAMES.to_vec() } else { vec![&*self.refresh] };
         if public_url.scheme() == "https" {
             add(self.clear_ticket());
-            // A cookie of this name has no domain and no other path.
-            add(value(format!("__Host-refreshtoken=; Path=/; Max-Age=0; HttpOnly{common}")));
+            for name in refresh_names.iter().filter(|name| name.starts_with("__Host-")) {
+                // A cookie of such a name has no domain and no other path.
+                add(value(format!("{name}=; Path=/; Max-Age=0; HttpOnly{common}")));
+            }
         }
         refresh_names.retain(|name| !name.starts_with("__Host-"));
         let mut domains = vec![String::new()];
@@ -665,6 +666,9 @@ const MOST_PAGE_TOKENS: usize = 4;
 
 /// A host has fewer parents that may set cookies for it.
 const MOST_PARENTS: usize = 6;
+
+/// What the refresh cookie is called where no other name was chosen: by domain and scheme.
+const USUAL_NAMES: [&str; 2] = ["refreshtoken", "__Host-refreshtoken"];
 
 /// The cookie of a browser whose login waits for a second factor.
 const PENDING: &str = "pendingtoken";

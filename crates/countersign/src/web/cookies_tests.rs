@@ -177,6 +177,23 @@ fn every_form_is_removed_that_other_settings_or_an_installation_above_may_have_l
 }
 
 #[test]
+fn a_server_with_a_name_of_its_own_leaves_the_cookie_of_its_neighbour() {
+    for (url, refresh) in [(HTTP, "b"), (HTTPS, "b"), (HTTPS, "__Host-b")] {
+        let settings = CookieSettings {
+            refresh: Some(refresh.to_owned()),
+            csrf: "csrf-b".to_owned(),
+            ..CookieSettings::default()
+        };
+        let forms = cookies(url, &settings).unwrap().clear();
+        let forms: Vec<&str> = forms.iter().map(|line| line.to_str().unwrap()).collect();
+        assert!(forms[0].starts_with(&format!("{refresh}=;")), "{forms:#?}");
+        for usual in ["refreshtoken=", "__Host-refreshtoken=", "csrftoken=", "__Host-device="] {
+            assert!(forms.iter().all(|line| !line.starts_with(usual)), "{usual}: {forms:#?}");
+        }
+    }
+}
+
+#[test]
 fn the_cookie_of_who_asked_for_a_mail_is_bound_to_the_host_whatever_domain_the_others_have() {
     let shared = CookieSettings { domain: Some("example.com".to_owned()), ..Default::default() };
     let on_https = cookies("https://auth.example.com", &shared).unwrap();
