@@ -35,6 +35,8 @@ export class Issuer {
   #turning;
   /** Until when what was asked last is no older than it should be. */
   #due = -Infinity;
+  /** Whether the turn that is under way is the first after nobody had asked for a while. */
+  #isLate = false;
   /** When somebody last asked here. */
   #wanted = -Infinity;
   #isFollowing = false;
@@ -67,7 +69,8 @@ export class Issuer {
   async awake() {
     const isLate = this.settings.monotonic() > this.#due;
     this.want();
-    if (isLate || (this.#goodAt === 0 && this.#turning)) await this.turn();
+    const mustWait = this.#goodAt === 0 || this.#isLate;
+    if (isLate || (mustWait && this.#turning)) await this.turn();
   }
 
   /** Stops asking; the next request begins anew. */
@@ -96,6 +99,7 @@ export class Issuer {
   async #turn() {
     const { monotonic, pollInterval } = this.settings;
     // No request waits for an issuer that is slow, only for one that was not asked.
+    this.#isLate = monotonic() > this.#due;
     this.#due = monotonic() + LONGEST_TURN;
     try {
       await this.#renewKeys();
@@ -111,6 +115,7 @@ export class Issuer {
       this.#isDown = true;
     } finally {
       this.#due = monotonic() + 2 * pollInterval;
+      this.#isLate = false;
     }
   }
 

@@ -186,6 +186,21 @@ test('an idle process asks nobody, and hears of endings when it wakes', async ()
   assert.equal(await world.code(token), 'session_revoked');
 });
 
+test('a probe before the first request of an idle process opens no gap for it', async () => {
+  for (const probe of [
+    (verifier) => verifier.isReady,
+    (verifier) => verifier.isLive('00000000000000ff'),
+  ]) {
+    const world = await newWorld();
+    const token = await world.token();
+    assert.equal(await world.code(token), undefined);
+    for (let at = 0; at < 170; at++) await world.tick();
+    world.ended.push('00000000000000ff');
+    probe(world.verifier);
+    assert.equal(await world.code(token), 'session_revoked');
+  }
+});
+
 test('a process that only has streams hears of endings', async () => {
   const world = await newWorld();
   await world.code(await world.token());

@@ -403,6 +403,15 @@ class Thread(unittest.TestCase):
         eventually(lambda: not verifier.is_live(SID))
         self.assertTrue(verifier.is_live(OTHER_SID))
 
+    def test_a_probe_before_the_first_request_of_an_idle_process_opens_no_gap_for_it(self):
+        probes = (lambda verifier: verifier.is_ready, lambda verifier: verifier.is_live(SID))
+        for probe in probes:
+            self.world.ended.clear()
+            verifier = self.idle()
+            self.world.ended.append(SID)
+            probe(verifier)
+            self.assertTrue(refused(verifier, self.world.token()))
+
     def test_an_idle_process_that_is_asked_whether_it_is_ready_goes_on_asking(self):
         eventually(lambda: self.verifier.is_ready)
         verifier = self.idle()

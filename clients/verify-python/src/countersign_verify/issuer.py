@@ -88,6 +88,8 @@ class Issuer:
         """What a process cannot share with the one that it was forked from."""
         # Until when what was asked last is no older than it should be.
         self._due = float("-inf")
+        # Whether the turn under way is the first after nobody had asked for a while.
+        self._is_late = False
         self._turns = 0
         self._turning = threading.Lock()
         self._key_turns = 0
@@ -114,7 +116,8 @@ class Issuer:
     def is_awake(self) -> bool:
         """Whether `awake` would not wait."""
         is_late = self.settings.monotonic() > self._due
-        return not is_late and not (self._good_at == 0 and self._turning.locked())
+        must_wait = self._good_at == 0 or self._is_late
+        return not is_late and not (must_wait and self._turning.locked())
 
     def want(self) -> None:
         """Sees to it that the issuer is asked, for as long as somebody asks here."""
@@ -170,6 +173,8 @@ class Issuer:
         with self._turning:
             if self._turns == before:
                 # No request waits for an issuer that is slow, only for one that was not asked.
+                # Where nobody had asked for a while, all who come meanwhile wait for this one.
+                self._is_late = self.settings.monotonic() > self._due
                 self._due = self.settings.monotonic() + _LONGEST_TURN
                 try:
                     self._take_turn()
@@ -177,6 +182,7 @@ class Issuer:
                     self._turns += 1
                     interval = self.settings.poll_interval
                     self._due = self.settings.monotonic() + 2 * interval
+                    self._is_late = False
 
     def _take_turn(self) -> None:
         try:
