@@ -40,6 +40,22 @@ fn what_was_done_before_a_power_cut_is_told_after_it_and_with_one_id() {
 }
 
 #[test]
+fn what_an_earlier_version_left_without_a_line_is_told_after_a_start() {
+    let receiver = Receiver::start();
+    let World { mut server, _folder } = world(&receiver.hook("crm", "\"*\""), |server| server);
+    receiver.answer(|_| REFUSED);
+    server.user("alice");
+    receiver.wait_for(1);
+    server.kill();
+    receiver.answer(|_| TAKEN);
+    server.sql("DELETE FROM hook_lines");
+    server.sql("UPDATE hook_messages SET due_at = 0, leased_until = 0");
+    server.wake();
+    let told = receiver.wait_for(2);
+    assert_eq!(told[0].id, told[1].id);
+}
+
+#[test]
 fn of_two_nodes_one_tells_and_each_user_in_order() {
     let receiver = Receiver::start();
     let url = Cluster::shared().database();

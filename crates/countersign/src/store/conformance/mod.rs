@@ -366,6 +366,7 @@ macro_rules! store_tests {
             nothing_is_told_of_a_user_behind_their_deletion,
             what_is_about_one_user_goes_in_its_order_and_holds_up_nobody_else,
             nobody_looks_through_what_waits_behind_the_first_message_of_a_user,
+            a_message_that_is_sent_again_waits_for_no_later_one,
             a_hook_that_is_paused_gets_nothing_until_it_is_replayed,
             what_waits_and_what_was_done_is_read_in_pages_without_what_it_says,
             what_was_sent_about_a_user_is_forgotten_with_them_and_all_of_it_with_its_age,

@@ -54,7 +54,8 @@ async fn take_steps(client: &mut Client) -> Result<bool, Failure> {
     let is_new = steps.len() == STEPS.len();
     for (name, sql) in steps {
         if let Err(error) = transaction.batch_execute(sql).await {
-            if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) {
+            let others = [&SqlState::LOCK_NOT_AVAILABLE, &SqlState::T_R_DEADLOCK_DETECTED];
+            if error.code().is_some_and(|code| others.contains(&code)) {
                 transaction.rollback().await?;
                 return Ok(false);
             }

@@ -154,8 +154,7 @@ pub(super) async fn insert(
 ) -> Result<UserId, Failure> {
     let email = new.email.as_ref().map_or("", |email| email.as_str());
     let (name, folded) = (new.username.as_str(), new.username.folded());
-    hold_names(transaction, &[&folded, &fold_address(name), &fold(email), &fold_address(email)])
-        .await?;
+    hold_names_of(transaction, Some(&new.username), new.email.as_ref()).await?;
     refuse_taken(transaction, None, name, &folded).await?;
     refuse_taken_address(transaction, None, email).await?;
     let id: i64 = transaction

@@ -203,10 +203,20 @@ pub(crate) const HOOK_PUT_OFF: &str = "UPDATE hook_messages SET due_at = $1,
     tried_since = coalesce(tried_since, $2), error = $3, leased_until = 0, tries = tries + 1
     WHERE number = $4 AND state = 'waiting'";
 
-/// With its line. Takes when it is due and the number of the message.
+/// With its line, where it is the first: one that was sent again meanwhile is due before it. Takes
+/// when it is due and the number of the message.
 pub(crate) const HOOK_PUT_OFF_LINE: &str = "UPDATE hook_lines SET due_at = $1
-    WHERE (hook, user_id) IN (
-        SELECT hook, user_id FROM hook_messages WHERE number = $2 AND state = 'waiting')";
+    WHERE (hook, user_id) IN (SELECT hook, user_id FROM hook_messages WHERE number = $2)
+        AND (SELECT min(number) FROM hook_messages AS first WHERE first.state = 'waiting'
+            AND first.user_id = hook_lines.user_id AND first.hook = hook_lines.hook) = $2";
+
+/// Those who wait without a line: a node of an earlier version has sent their messages again.
+pub(crate) const HOOK_MISSING_LINES: &str = "INSERT INTO hook_lines (hook, user_id, due_at)
+    SELECT hook, user_id, min(due_at) FROM hook_messages AS m
+    WHERE state = 'waiting' AND NOT EXISTS (SELECT 1 FROM hook_lines AS line
+        WHERE line.hook = m.hook AND line.user_id = m.user_id)
+    GROUP BY hook, user_id
+    ON CONFLICT DO NOTHING";
 
 /// Nobody waits in the line of a message that is done: there is none. Takes the message's number.
 /// The smallest number is looked for, since that leads SQLite to the index of the lines.

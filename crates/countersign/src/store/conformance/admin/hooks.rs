@@ -195,6 +195,25 @@ pub async fn nobody_looks_through_what_waits_behind_the_first_message_of_a_user(
     assert_eq!(events(&both), ["user.created", "password.changed"], "{eve:?}");
 }
 
+pub async fn a_message_that_is_sent_again_waits_for_no_later_one(store: Arc<dyn AdminStore>) {
+    wanted(&*store, &[("all", &["user.created", "password.changed"])]).await;
+    let ada = make_user(&*store, "ada").await;
+    store.reset_password(ada.id, &EncodedPassword::unusable(), noon()).await.unwrap();
+    let now = soon();
+    let first = claim(&*store, "all", now).await;
+    store.hook_message_given_up(first[0].number, now, "it answers 422").await.unwrap();
+    let second = claim(&*store, "all", now).await;
+    assert_eq!(events(&second), ["password.changed"]);
+    store.replay_hook("all", None, &Actor { now, ..root() }).await.unwrap();
+    let later = now + SignedDuration::from_hours(8);
+    store.hook_message_put_off(second[0].number, now, later, "it answers 500").await.unwrap();
+    let again = claim(&*store, "all", now).await;
+    assert_eq!(again[0].id, first[0].id);
+    store.hook_message_sent(again[0].number, now).await.unwrap();
+    assert!(claim(&*store, "all", now).await.is_empty());
+    assert_eq!(events(&claim(&*store, "all", later).await), ["password.changed"]);
+}
+
 pub async fn a_hook_that_is_paused_gets_nothing_until_it_is_replayed(store: Arc<dyn AdminStore>) {
     wanted(&*store, &[("all", &["user.created"]), ("other", &["user.created"])]).await;
     for name in ["ada", "bob", "eve"] {

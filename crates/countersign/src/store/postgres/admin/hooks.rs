@@ -191,7 +191,8 @@ async fn sent(client: &mut Object, number: i64, now: Timestamp) -> Result<(), Fa
     Ok(transaction.commit().await?)
 }
 
-/// Ends the line of a message that is done, where nobody waits in it any more.
+/// Ends the line of a message that is done, where nobody waits in it any more. Where somebody holds
+/// it, who is about to need it or looks through it, it stays: an empty one goes with its age.
 async fn close_line(transaction: &Transaction<'_>, number: i64) -> Result<(), Failure> {
     let held = transaction.prepare_cached(HOLD_LINE).await?;
     if transaction.query_opt(&held, &[&number]).await?.is_some() {
@@ -332,29 +333,35 @@ async fn prune(
         )
         .await?;
     // Those in which nobody is left. They are held first, as in `close_line`.
-    let held = transaction.query(HOLD_OLD_LINES, &[&waiting, &limit]).await?;
+    let held = transaction.query(HOLD_OLD_LINES, &[&done, &limit]).await?;
     let held = held.iter().map(|row| get(row, "id")).collect::<Result<Vec<i64>, Failure>>()?;
     transaction.execute(CLOSE_OLD_LINES, &[&held]).await?;
+    if gone < limit.unsigned_abs() {
+        transaction.execute(statements::HOOK_MISSING_LINES, &[]).await?;
+    }
     transaction.commit().await?;
     Ok(gone)
 }
 
+/// A message that an act is replacing is left for the next look: nobody waits for the act. The rows
+/// are looked at once more when they are held.
 const CLAIM: &str = "UPDATE hook_messages SET leased_until = $1
      WHERE state = 'waiting' AND leased_until <= $3 AND number IN (
-         SELECT m.number FROM hook_lines AS line CROSS JOIN LATERAL (
-             SELECT number, due_at, leased_until FROM hook_messages
+         SELECT first.number FROM hook_lines AS line CROSS JOIN LATERAL (
+             SELECT number FROM hook_messages
              WHERE user_id = line.user_id AND hook = line.hook AND state = 'waiting'
-             ORDER BY number LIMIT 1) AS m
-         WHERE line.hook = $2 AND line.due_at <= $3 AND m.due_at <= $3 AND m.leased_until <= $3
+             ORDER BY number LIMIT 1) AS m JOIN hook_messages AS first ON first.number = m.number
+         WHERE line.hook = $2 AND line.due_at <= $3 AND first.state = 'waiting'
+             AND first.due_at <= $3 AND first.leased_until <= $3
              AND EXISTS (SELECT 1 FROM hooks WHERE name = $2 AND paused_at IS NULL)
-         ORDER BY line.due_at LIMIT $4 FOR NO KEY UPDATE OF line SKIP LOCKED)
+         ORDER BY line.due_at LIMIT $4 FOR NO KEY UPDATE OF line, first SKIP LOCKED)
      RETURNING number, id, event, data, created_at, tries, tried_since";
 
 const HOLD_LINE: &str = "SELECT 1 FROM hook_lines
      WHERE (hook, user_id) IN (SELECT hook, user_id FROM hook_messages WHERE number = $1)
          AND NOT EXISTS (SELECT 1 FROM hook_messages AS next WHERE next.state = 'waiting'
              AND next.user_id = hook_lines.user_id AND next.hook = hook_lines.hook)
-     FOR UPDATE";
+     FOR UPDATE SKIP LOCKED";
 
 const HOLD_OLD_LINES: &str = "SELECT id FROM hook_lines
      WHERE due_at < $1 AND NOT EXISTS (SELECT 1 FROM hook_messages AS next

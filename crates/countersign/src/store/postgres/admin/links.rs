@@ -59,6 +59,8 @@ async fn invite(
     by: &Actor,
 ) -> Acted<User> {
     let transaction = client.transaction().await?;
+    // Names before rows, as everywhere.
+    users::hold_names_of(&transaction, Some(&new.username), new.email.as_ref()).await?;
     let operator = hold(&transaction, &[], by).await?;
     if let Some(user) = once::made_before(&transaction, by).await? {
         by.is_let(operator.as_ref(), std::iter::once((&user, &user)))?;

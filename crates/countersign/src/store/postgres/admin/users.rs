@@ -185,6 +185,8 @@ pub(super) async fn add(
     by: &Actor,
 ) -> Acted<User> {
     let transaction = client.transaction().await?;
+    // Names before rows, as everywhere.
+    users::hold_names_of(&transaction, Some(&new.username), new.email.as_ref()).await?;
     let operator = hold(&transaction, &[], by).await?;
     if let Some(user) = once::made_before(&transaction, by).await? {
         by.is_let(operator.as_ref(), std::iter::once((&user, &user)))?;

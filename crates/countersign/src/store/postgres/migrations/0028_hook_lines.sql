@@ -1,6 +1,9 @@
 -- Of one user only the first message that waits for a hook can be taken. What else waits stands behind it, in a line, and nobody looks through it: otherwise a user
 -- of whom much is told makes every look long.
 
+-- Whoever tells hooks reads this table first. So all who do it in the old way are through when it is held, and no message is left without a line.
+LOCK TABLE hook_wants IN ACCESS EXCLUSIVE MODE;
+
 -- One row for each user of whom something waits for a hook. It is due when the first of its messages is. Who adds a message holds it (FOR KEY SHARE), so that it is
 -- not taken away meanwhile.
 CREATE TABLE hook_lines (

@@ -333,7 +333,10 @@ fn prune(
                  SELECT min(number) FROM hook_messages AS m WHERE m.state = 'waiting'
                      AND m.user_id = hook_lines.user_id AND m.hook = hook_lines.hook) IS NULL",
         )?
-        .execute([micros(waiting)])?;
+        .execute([micros(done)])?;
+    if gone < limit as usize {
+        connection.prepare_cached(statements::HOOK_MISSING_LINES)?.execute([])?;
+    }
     Ok(gone as u64)
 }
 
