@@ -144,8 +144,9 @@ impl Auth {
         self.load_keys().await?;
         self.0.user_cache.forget_all();
         self.0.revocations.doubt_all();
-        if self.0.settings.when_stale == WhenStale::GoOn {
-            // Its lists went on, so that who followed them noticed no gap.
+        let settings = &self.0.settings;
+        if settings.when_stale == WhenStale::GoOn || settings.max_staleness > self.endings_kept() {
+            // Its lists went on for long, so that who followed them noticed no gap.
             self.0.feed.note_uncounted(self.seconds());
         }
         tracing::info!("nothing was heard for long; what was remembered is read anew");

@@ -534,7 +534,9 @@ impl Cookies {
 
     /// Removes the refresh and the CSRF cookie and the ticket, in every form that a browser may
     /// have them in: under other settings, or from an installation above, they have other names,
-    /// domains and paths, and come along all the same. The device stays known.
+    /// domains and paths, and come along all the same. Of names that is the two usual ones, for who
+    /// has one of them; a server with a name of its own leaves them to its neighbour. The device
+    /// stays known.
     ///
     /// ```
     /// use countersign::web::cookies::{CookieSettings, Cookies};
