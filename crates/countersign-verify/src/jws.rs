@@ -38,10 +38,29 @@ where
 
 /// Checks the signature, by this algorithm and no other, and reads header and claims. Times, types
 /// and names are the caller's to check.
+///
+/// # Errors
+/// For what is no token, of another algorithm, or not signed by this key.
 pub fn decode<T: DeserializeOwned>(
     token: &str,
     key: &DecodingKey,
     algorithm: Algorithm,
+) -> Result<(Header, T), Error> {
+    decode_by(token, algorithm, |message, signature| {
+        let verifier = (DEFAULT_PROVIDER.verifier_factory)(&algorithm, key)?;
+        verifier.verify(message, &signature).map_err(|_| ErrorKind::InvalidSignature.into())
+    })
+}
+
+/// The same where the caller has what checks a signature at hand, as one that is read from its key
+/// once: `is_signed` gets header and claims, and the signature.
+///
+/// # Errors
+/// What `is_signed` says, and for what is no token or of another algorithm.
+pub fn decode_by<T: DeserializeOwned>(
+    token: &str,
+    algorithm: Algorithm,
+    is_signed: impl FnOnce(&[u8], Vec<u8>) -> Result<(), Error>,
 ) -> Result<(Header, T), Error> {
     let header = decode_header(token)?;
     if header.alg != algorithm {
@@ -49,10 +68,7 @@ pub fn decode<T: DeserializeOwned>(
     }
     let (message, signature) = token.rsplit_once('.').ok_or(ErrorKind::InvalidToken)?;
     let claims = message.split_once('.').ok_or(ErrorKind::InvalidToken)?.1;
-    let verifier = (DEFAULT_PROVIDER.verifier_factory)(&algorithm, key)?;
-    verifier
-        .verify(message.as_bytes(), &bytes(signature)?)
-        .map_err(|_| ErrorKind::InvalidSignature)?;
+    is_signed(message.as_bytes(), bytes(signature)?)?;
     Ok((header, serde_json::from_slice(&bytes(claims)?)?))
 }
 

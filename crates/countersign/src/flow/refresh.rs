@@ -18,7 +18,7 @@ use crate::http::device;
 use crate::http::guard;
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
-use crate::http::refresh_token::{RefreshRequest, Sent, refresh_cookie, token_in_body, unclear};
+use crate::http::refresh_token::{RefreshRequest, Sent, token_in_body, unclear};
 use crate::session::Transport;
 use crate::session::device::Shown;
 
@@ -57,11 +57,11 @@ pub(crate) async fn refresh(
 ) -> Result<Uncached<RefreshResponse>, Refusal> {
     let now = auth.now();
     let headers = request.headers();
-    if !auth.checked().cookies.refresh_of(headers).is_empty() {
+    if !peer.refresh_cookies.is_empty() {
         guard::source(&auth, headers)?;
     }
     let mut shown = Shown::NOTHING;
-    let (claims, transport) = match refresh_cookie(&auth, headers).await? {
+    let (claims, transport) = match peer.refresh_cookies.sent(&auth).await? {
         Sent::Unclear => return Err(unclear(&auth)),
         Sent::One(token) => {
             let claims = auth.refresh_tokens().verify(token, auth.seconds())?;

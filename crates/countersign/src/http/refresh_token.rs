@@ -83,10 +83,19 @@ impl RefreshCookies {
         Self(tokens.into_iter().map(str::to_owned).collect())
     }
 
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Which of them counts.
+    pub(crate) async fn sent(&self, auth: &Auth) -> Result<Sent<'_>, StoreError> {
+        one_of(auth, self.0.iter().map(String::as_str).collect()).await
+    }
+
     /// The session of the one that counts, if we made it, whatever the time.
     pub(crate) async fn session(&self, auth: &Auth) -> Result<Option<SessionId>, StoreError> {
-        let tokens = self.0.iter().map(String::as_str).collect();
-        let Sent::One(token) = one_of(auth, tokens).await? else { return Ok(None) };
+        let Sent::One(token) = self.sent(auth).await? else { return Ok(None) };
         Ok(auth.refresh_tokens().verify_but_expiry(token).ok().map(|claims| claims.sid))
     }
 }

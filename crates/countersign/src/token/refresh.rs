@@ -2,11 +2,12 @@ use std::fmt;
 
 use aws_lc_rs::hmac;
 use countersign_verify::{Algorithm, jws};
-use jsonwebtoken::{DecodingKey, Header};
+use jsonwebtoken::Header;
+use jsonwebtoken::errors::ErrorKind;
 use serde::{Deserialize, Serialize};
 
 use super::Secrets;
-use super::signer::{Signer, Unsigned};
+use super::signer::Unsigned;
 use crate::session::SessionId;
 use crate::session::rotation::Jti;
 
@@ -75,10 +76,9 @@ pub struct RefreshClaims {
 /// ```
 pub struct RefreshTokens {
     header: Header,
-    signer: Signer,
-    verifying: DecodingKey,
+    key: hmac::Key,
     /// What tokens without an instance's name are verified with, where they are good too.
-    nameless: Option<DecodingKey>,
+    nameless: Option<hmac::Key>,
 }
 
 impl RefreshTokens {
@@ -116,27 +116,22 @@ impl RefreshTokens {
     /// assert!(other.verify(&token, 1_000).is_err());
     /// ```
     pub fn of_instance(secrets: &Secrets, name: &str) -> Self {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, secrets.refresh());
-        Self::under(hmac::sign(&key, format!("instance v1 {name}").as_bytes()).as_ref())
+        let all = key(secrets.refresh());
+        Self::under(hmac::sign(&all, format!("instance v1 {name}").as_bytes()).as_ref())
     }
 
     /// Takes tokens without an instance's name too, as versions before there were names issued
     /// them.
     #[cfg(feature = "axum")]
     pub(crate) fn or_nameless(mut self, secrets: &Secrets) -> Self {
-        self.nameless = Some(DecodingKey::from_secret(secrets.refresh()));
+        self.nameless = Some(key(secrets.refresh()));
         self
     }
 
-    fn under(key: &[u8]) -> Self {
+    fn under(secret: &[u8]) -> Self {
         let mut header = Header::new(ALGORITHM);
         header.typ = Some(TYPE.to_owned());
-        Self {
-            header,
-            signer: Signer::hmac(key),
-            verifying: DecodingKey::from_secret(key),
-            nameless: None,
-        }
+        Self { header, key: key(secret), nameless: None }
     }
 
     /// Signs a token.
@@ -156,7 +151,7 @@ impl RefreshTokens {
     /// assert_eq!(token.split('.').count(), 3);
     /// ```
     pub fn sign(&self, claims: &RefreshClaims) -> Result<String, RefreshError> {
-        jws::encode(&self.header, claims, |message| self.signer.sign(message))
+        jws::encode(&self.header, claims, |message| Ok(hmac::sign(&self.key, message)))
             .map_err(|Unsigned| RefreshError::Sign)
     }
 
@@ -205,13 +200,23 @@ impl RefreshTokens {
         if token.len() > MAX_BYTES {
             return Err(RefreshError::Invalid);
         }
-        let read = |key| jws::decode::<RefreshClaims>(token, key, ALGORITHM).ok();
-        let (header, claims) = read(&self.verifying)
+        let read = |key: &hmac::Key| {
+            jws::decode_by::<RefreshClaims>(token, ALGORITHM, |message, signature| {
+                hmac::verify(key, message, &signature)
+                    .map_err(|_| ErrorKind::InvalidSignature.into())
+            })
+            .ok()
+        };
+        let (header, claims) = read(&self.key)
             .or_else(|| self.nameless.as_ref().and_then(read))
             .ok_or(RefreshError::Invalid)?;
         let is_ours = header.typ.as_deref() == Some(TYPE) && header.crit.is_none();
         if is_ours { Ok(claims) } else { Err(RefreshError::Invalid) }
     }
+}
+
+fn key(secret: &[u8]) -> hmac::Key {
+    hmac::Key::new(hmac::HMAC_SHA256, secret)
 }
 
 impl fmt::Debug for RefreshTokens {

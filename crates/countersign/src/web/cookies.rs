@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use axum::http::header::COOKIE;
 use axum::http::{HeaderMap, HeaderValue};
+use memchr::memchr_iter;
 use url::Url;
 
 pub use settings::{CookieError, CookieSettings, SameSite, UnknownSameSite};
@@ -625,11 +626,8 @@ impl Cookies {
 /// assert_eq!(values(&headers, "id").collect::<Vec<_>>(), ["7"]);
 /// ```
 pub fn values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a str> {
-    headers
-        .get_all(COOKIE)
-        .into_iter()
-        .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'))
-        .filter_map(move |pair| {
+    headers.get_all(COOKIE).into_iter().flat_map(|line| pairs(line.as_bytes())).filter_map(
+        move |pair| {
             let value = pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
             let value = value
                 .strip_prefix(b"\"")
@@ -637,7 +635,20 @@ pub fn values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'
                 .unwrap_or(value);
             // A value of ours is ASCII. What is no text is no token, but it is there.
             Some(str::from_utf8(value).unwrap_or("\u{fffd}"))
-        })
+        },
+    )
+}
+
+/// What stands between the semicolons of a header.
+fn pairs(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut ends = memchr_iter(b';', line).chain([line.len()]);
+    let mut start = 0;
+    std::iter::from_fn(move || {
+        let end = ends.next()?;
+        let pair = line.get(start..end);
+        start = end + 1;
+        pair
+    })
 }
 
 /// The ticket's name beside this refresh cookie. No other host of the domain may plant one,
