@@ -41,6 +41,38 @@ fn the_profile_has_the_fields_of_djangos_user() {
 }
 
 #[test]
+fn whatever_way_a_profile_is_asked_for_the_answer_is_one() {
+    let app = "https://app.example.com";
+    let world = TestServer::builder().set("allow_origins", app).start();
+    world.user("alice");
+    let mut browser = world.browser();
+    browser.login("alice").expect(200);
+    let shown = |response: countersign_e2e::Response| {
+        let mut headers = response.headers_but(&["date", "x-request-id"]);
+        headers.retain(|header| !header.starts_with("access-control-"));
+        headers.sort_unstable();
+        (response.text(), headers)
+    };
+    // The token is checked for the first of them, and known to all others.
+    let first = shown(browser.get("/accounts/profile").expect(200));
+    for path in ["/accounts/profile", "/accounts/profile/", "/accounts/profile?fields=all"] {
+        assert_eq!(shown(browser.get(path).expect(200)), first, "{path}");
+        let page = browser.request("GET", path).header("origin", app).send().expect(200);
+        assert_eq!(page.header("access-control-allow-origin"), Some(app), "{path}");
+        assert_eq!(shown(page), first, "{path}");
+        let (body, headers) = shown(browser.request("HEAD", path).send().expect(200));
+        assert_eq!((body.as_str(), headers), ("", first.1.clone()), "{path}");
+    }
+    let hosts = browser.request("GET", "/accounts/profile").header("host", "a, b").send();
+    hosts.expect_problem(400, "bad_request");
+    browser.get("/accounts//profile").expect_problem(404, "not_found");
+    browser.request("DELETE", "/profile").send().expect_problem(404, "not_found");
+    let known = browser.request("GET", "/accounts/profile");
+    browser.logout().expect(204);
+    known.send().expect_problem(401, "session_revoked");
+}
+
+#[test]
 fn a_superusers_profile_lists_every_permission_there_is_and_the_token_what_was_given() {
     let world = TestServer::builder().set("extra_claims", "permissions,is_superuser").start();
     world.superuser("root");

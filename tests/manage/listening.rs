@@ -26,6 +26,11 @@ fn on_a_listener_of_its_own_the_api_is_there_alone_and_nowhere_else() {
         there(path).expect_problem(404, "not_found");
     }
     world.get("/healthz").expect(200);
+    // A user's token that is known makes no difference.
+    let user = world.logged_in("root");
+    user.get("/accounts/profile").expect(200);
+    let known = Request::new(free, "GET", "/accounts/profile").bearer(&user.access_token);
+    known.send().expect_problem(404, "not_found");
     // Where a token may be used from is looked at here too.
     let elsewhere = ["token", "create", "far", "--superuser", "--network", "10.0.0.0/8"];
     let far = world.cli(&elsewhere).ok().trim_end().to_owned();

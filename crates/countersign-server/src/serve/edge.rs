@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use axum::Router;
@@ -105,6 +105,8 @@ pub(super) struct Apps {
     pub(super) cross_origin: Router,
     /// Who keeps the users behind the routes, where any of them writes.
     pub(super) auth: Option<Auth>,
+    /// Who knows the profiles, where those are among the routes.
+    pub(super) profiles: Option<Auth>,
     /// Who looks at tokens, where the management API is among the routes.
     pub(super) manage: Option<Manage>,
 }
@@ -112,7 +114,13 @@ pub(super) struct Apps {
 impl Apps {
     /// An application that does not care for origins.
     pub(super) fn alike(app: Router) -> Self {
-        Self { same_origin: app.clone(), cross_origin: app, auth: None, manage: None }
+        Self {
+            same_origin: app.clone(),
+            cross_origin: app,
+            auth: None,
+            profiles: None,
+            manage: None,
+        }
     }
 }
 
@@ -138,9 +146,9 @@ struct Own {
 impl Service<Request<Incoming>> for Connection {
     type Response = Response<Body>;
     type Error = std::convert::Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+    type Future = Answering;
 
-    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+    fn call(&self, mut request: Request<Incoming>) -> Answering {
         let own = Arc::clone(&self.0);
         if let Some(home) = &own.edge.0.home {
             home.enter(&mut request);
@@ -152,25 +160,60 @@ impl Service<Request<Incoming>> for Connection {
             id: own.request_id(&request),
             proves_device: own.proves_device(&request),
         };
-        if own.is_introspection(&request) {
-            return Box::pin(async move {
-                let response = own.introspect(request).await;
-                Ok(own.answered(asked, response))
-            });
-        }
-        let is_write = !request.method().is_safe();
-        let answer = own.answer(request);
-        Box::pin(async move {
+        let answer = match own.known_profile(&request) {
+            Some(response) => Answer::There(Some(response)),
+            None if own.is_introspection(&request) => {
+                let own = Arc::clone(&own);
+                Answer::Awaited(Box::pin(async move { own.introspect(request).await }))
+            }
             // Reads leave no lines in the log unless they fail; a span for each would cost more
             // than all the rest of the edge.
-            let response = if is_write {
+            None if request.method().is_safe() => Answer::Awaited(Box::pin(own.answer(request))),
+            None => {
                 let id = asked.id.to_str().unwrap_or_default();
-                own.to_its_end(answer.instrument(tracing::info_span!("request", id))).await
-            } else {
-                answer.await
-            };
-            Ok(own.answered(asked, response))
-        })
+                let answer = own.answer(request).instrument(tracing::info_span!("request", id));
+                match &own.edge.0.apps.auth {
+                    Some(auth) => Answer::Whole(ToItsEnd::new(auth, answer)),
+                    None => Answer::Awaited(Box::pin(answer)),
+                }
+            }
+        };
+        Answering { own, asked: Some(asked), answer }
+    }
+}
+
+/// The answer to a request, while it is made. It lies in its connection's own memory, so that an
+/// answer that is there at once takes none.
+pub(super) struct Answering {
+    own: Arc<Own>,
+    /// Until it is answered.
+    asked: Option<Asked>,
+    answer: Answer,
+}
+
+enum Answer {
+    There(Option<Response<Body>>),
+    Awaited(Pin<Box<dyn Future<Output = Response<Body>> + Send>>),
+    /// What writes is done whole, though the client goes away: the pages of this server too have
+    /// something to say of it afterwards.
+    Whole(ToItsEnd<Response<Body>>),
+}
+
+impl Future for Answering {
+    type Output = Result<Response<Body>, std::convert::Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { own, asked, answer } = &mut *self;
+        let response = match answer {
+            Answer::There(response) => response.take(),
+            Answer::Awaited(answer) => Some(ready!(answer.as_mut().poll(context))),
+            Answer::Whole(answer) => Some(ready!(Pin::new(answer).poll(context))),
+        };
+        match (asked.take(), response) {
+            (Some(asked), Some(response)) => Poll::Ready(Ok(own.answered(asked, response))),
+            // It was answered.
+            _ => Poll::Pending,
+        }
     }
 }
 
@@ -209,15 +252,18 @@ impl Own {
             && !request.headers().contains_key(EXPECT)
     }
 
-    /// What writes is done whole, though the client goes away: the pages of this server too have
-    /// something to say of it afterwards.
-    async fn to_its_end(
-        &self,
-        answer: impl Future<Output = Response<Body>> + Send + 'static,
-    ) -> Response<Body> {
-        match &self.edge.0.apps.auth {
-            Some(auth) => ToItsEnd::new(auth, answer).await,
-            None => answer.await,
+    /// The answer to who asks for their profile with a token that is known: the hottest path of
+    /// all passes no router. Whatever stands in its way is for the endpoint to say.
+    fn known_profile(&self, request: &Request<Incoming>) -> Option<Response<Body>> {
+        let profiles = self.edge.0.apps.profiles.as_ref()?;
+        let is_plain = request.method() == Method::GET
+            && request.body().is_end_stream()
+            && has_one_host(request)
+            && !request.headers().contains_key(ORIGIN);
+        if is_plain {
+            profiles.known_profile(request.uri().path(), request.headers())
+        } else {
+            None
         }
     }
 

@@ -127,6 +127,7 @@ pub(crate) async fn serve(
         same_origin: routes(&auth, counts, auth.same_origin_routes(), beside.clone()),
         cross_origin: routes(&auth, counts, auth.routes(), beside),
         auth: Some(auth.clone()),
+        profiles: Some(auth.clone()),
         manage,
     };
     let new_edge = |apps| {

@@ -43,7 +43,7 @@ use axum::response::Response;
 use axum::routing::{self, MethodRouter, get};
 
 use crate::auth::Auth;
-use crate::http::authenticated::Authenticated;
+use crate::http::authenticated::{Authenticated, PROFILE};
 use crate::http::cors::Cors;
 use crate::http::device::DEVICE_REFRESH;
 use crate::http::fields::read_on;
@@ -229,7 +229,7 @@ fn below_base(auth: &Auth) -> Router {
         (path("/session"), get(session::session)),
         (path("/logout"), post(logout::logout)),
         (path("/logout-all"), private(post(logout_all::logout_all))),
-        (path("/profile"), private(profile)),
+        (path(PROFILE), private(profile)),
         (path("/profile/export"), private(get(export::export))),
         (path("/password"), private(post(password::change_password))),
         (path("/sessions"), private(get(sessions::sessions))),

@@ -6,14 +6,16 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{FromRequestParts, Request};
+use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use axum::middleware::{Next, from_fn};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use countersign_verify::{
     Account, Authenticator, Claims, Found, HasAccount, Identity, Permission, Protect, Seen,
     TokenError, bearer, unread_bearer,
 };
 
+use super::answer::Written;
 use super::cors::Cors;
 use super::guard;
 use super::problem::{Code, Problem};
@@ -167,6 +169,21 @@ impl Auth {
     pub async fn verify(&self, token: &str) -> Result<Identity, Problem> {
         let (now, doubts) = (self.seconds(), self.revocations().doubts());
         Ok(Identity::new(self.remembered(token, now).await?, now).checked_at(doubts))
+    }
+
+    /// The answer to a `GET` of this path from a page of this origin or from none, where it is that
+    /// of the profile, the token was seen before, and nothing stands in its way; `None` where the
+    /// routes must be asked. For a server that need not look for the hottest of them.
+    #[doc(hidden)]
+    pub fn known_profile(&self, path: &str, headers: &HeaderMap) -> Option<Response> {
+        let base = path.strip_suffix('/').unwrap_or(path).strip_suffix(PROFILE)?;
+        if base != self.settings().base_path {
+            return None;
+        }
+        let seen =
+            unread_bearer(headers).and_then(|token| self.unchanged(token, self.seconds()))?;
+        let who = Authenticated(self.counts(seen).and_then(whole).ok()?);
+        Some(Written(who.profile()).into_response())
     }
 
     /// The same with what is remembered of it.
@@ -431,6 +448,9 @@ impl FromRequestParts<Auth> for Authenticated {
         whole(seen).map(Self)
     }
 }
+
+/// The endpoint, below the base path.
+pub(crate) const PROFILE: &str = "/profile";
 
 /// Refuses a session that may only enrol a second factor: it gets nowhere else.
 fn whole(seen: Arc<Seen<Attached>>) -> Result<Arc<Seen<Attached>>, Problem> {
