@@ -57,7 +57,8 @@ impl Customers {
         connection.execute_batch(
             "PRAGMA journal_mode = WAL;
              CREATE TABLE IF NOT EXISTS customers (
-                 id INTEGER PRIMARY KEY,
+                 -- no id comes twice, not even that of who was the newest
+                 id INTEGER PRIMARY KEY AUTOINCREMENT,
                  email TEXT NOT NULL,
                  -- so that STRASSE@ is straße@; NULL, which may be there twice, until it is proved
                  folded TEXT UNIQUE,

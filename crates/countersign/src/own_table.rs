@@ -59,6 +59,39 @@ impl OwnTable {
         self.registers.as_deref().ok_or_else(nobody)
     }
 
+    /// Makes a row, and forgets in `store` what there is of somebody who had its id before. No id
+    /// is to be given twice; where a table does it all the same, a link, a session or a factor of
+    /// who is gone opens nothing of who has come. What a process left behind that died in the
+    /// middle of a deletion goes here too.
+    pub(crate) async fn create(
+        &self,
+        store: &dyn Store,
+        new: NewUser,
+        now: Timestamp,
+    ) -> Result<UserId, StoreError> {
+        let id = self.registrar()?.create(new, now).await?;
+        if let Err(error) = store.forget_user(id, now).await {
+            self.take_back(store, id, now).await?;
+            return Err(error);
+        }
+        Ok(id)
+    }
+
+    /// Deletes a row that was made a moment ago.
+    async fn take_back(
+        &self,
+        store: &dyn Store,
+        id: UserId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        match self.registrar()?.delete(id).await {
+            Ok(_) => store.forget_user(id, now).await?,
+            Err(error) => tracing::warn!(user = %id, %error, "nobody waits for the mail of this \
+                user, who could not be deleted again"),
+        }
+        Ok(())
+    }
+
     /// Makes a user, issues the token that proves the address in `store`, and queues its mail
     /// there; or to who has the address, the other mail.
     ///
@@ -70,20 +103,16 @@ impl OwnTable {
         store: &dyn Store,
         register: Register,
     ) -> Result<UserId, StoreError> {
-        let registrar = self.registrar()?;
         let holder = self.users().by_login(register.claims.as_str()).await?;
         let first = match register.waits_until {
             Some(_) => EncodedPassword::unusable(),
             None => register.user.password.clone(),
         };
         let new = NewUser { password: first.clone(), ..register.user.clone() };
-        let id = registrar.create(new, register.now).await?;
+        let now = register.now;
+        let id = self.create(store, new, now).await?;
         if let Err(error) = self.wait(store, register, (id, &first), holder.is_some()).await {
-            match registrar.delete(id).await {
-                Ok(_) => store.forget_registration(id).await?,
-                Err(error) => tracing::warn!(user = %id, %error, "nobody waits for the mail of \
-                    this user, who could not be deleted again"),
-            }
+            self.take_back(store, id, now).await?;
             return Err(error);
         }
         Ok(id)
@@ -124,7 +153,12 @@ impl OwnTable {
     ) -> Result<u64, StoreError> {
         let mut gone = 0;
         for id in store.due_registrations(now, limit).await? {
-            if self.row(id).await?.is_some_and(|row| row.user.email().is_empty()) {
+            let row = self.row(id).await?;
+            if row.as_ref().is_some_and(|row| !row.user.email().is_empty()) {
+                store.forget_registration(id).await?;
+                continue;
+            }
+            if row.is_some() {
                 match self.registrar()?.delete(id).await {
                     Ok(is_gone) => gone += u64::from(is_gone),
                     Err(error) => {
@@ -139,14 +173,17 @@ impl OwnTable {
                     }
                 }
             }
-            // The row first: while it is there, nobody comes in by it.
-            store.forget_registration(id).await?;
+            // The row first: while it is there, nobody comes in by it. A process that dies between
+            // the two finds them due once more.
+            store.forget_user(id, now).await?;
         }
         Ok(gone)
     }
 
     /// Deletes a user who asks for it, at once. Two databases have no transaction in common: the
-    /// sessions end first, and once more for those that began meanwhile.
+    /// sessions end first, and once more for those that began meanwhile. All else goes after the
+    /// row: where the app cannot delete it, the user keeps their factors, and the owner of the
+    /// address the link that undoes a theft.
     pub(crate) async fn delete(
         &self,
         store: &dyn Store,
@@ -167,8 +204,7 @@ impl OwnTable {
         if !self.registrar()?.delete(user).await? {
             return Ok(DeletionAsked::Stale);
         }
-        store.revoke_user_sessions(user, None, reason, now).await?;
-        store.forget_factors(user).await?;
+        store.forget_user(user, now).await?;
         store.queue_mails(mails, MailBounds::OF_ACTS).await?;
         Ok(DeletionAsked::Done)
     }

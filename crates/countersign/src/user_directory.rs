@@ -269,10 +269,15 @@ impl UserDirectory {
     }
 
     /// Makes a user. What a registration says, and nothing else, is in a table of the app's own.
-    pub(crate) async fn create(&self, new: NewUser, now: Timestamp) -> Result<UserId, StoreError> {
+    pub(crate) async fn create(
+        &self,
+        store: &dyn Store,
+        new: NewUser,
+        now: Timestamp,
+    ) -> Result<UserId, StoreError> {
         match self {
             Self::Own(store) => Ok(store.create_user(new, now).await?.id),
-            Self::Custom(table) => table.registrar()?.create(new, now).await,
+            Self::Custom(table) => table.create(store, new, now).await,
         }
     }
 

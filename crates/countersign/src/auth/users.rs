@@ -32,6 +32,30 @@ impl Auth {
         Ok(())
     }
 
+    /// Forgets what the store has of a user whom the app has deleted from a table of its own:
+    /// sessions, which end, second factors, links and codes that were mailed, and mails that wait.
+    /// Call it after the row is gone. The endpoint that deletes an account does so by itself, and
+    /// with a row of the store's own table all of it goes anyway. Lines in the audit log stay.
+    ///
+    /// # Errors
+    /// The store's. To repeat it is safe.
+    ///
+    /// ```
+    /// use countersign::Auth;
+    /// use countersign::store::StoreError;
+    /// use countersign::user::UserId;
+    ///
+    /// async fn leave(auth: &Auth, member: UserId) -> Result<(), StoreError> {
+    ///     // DELETE FROM members WHERE …
+    ///     auth.forget_user(member).await
+    /// }
+    /// ```
+    pub async fn forget_user(&self, user: UserId) -> Result<(), StoreError> {
+        self.0.store.forget_user(user, self.0.clock.now()).await?;
+        self.user_changed(user).await?;
+        self.catch_up().await
+    }
+
     /// The user with this id, from the cache if it is there and not old.
     pub(crate) async fn user(&self, id: UserId) -> Result<Option<Arc<CachedUser>>, StoreError> {
         let known = self.0.user_cache.get(id);

@@ -214,7 +214,8 @@ async fn make(
     let accounts = &auth.settings().accounts;
     let how = accounts.email_verification;
     let Some(claims) = email.clone().filter(|_| how != EmailVerification::None) else {
-        let user = auth.users().create(NewUser { email, ..user }, auth.now()).await?;
+        let user =
+            auth.users().create(&**auth.store(), NewUser { email, ..user }, auth.now()).await?;
         return Ok(Made { user, may_enter: true });
     };
     let payload = TokenPayload { new_address: Some(claims.as_str().to_owned()), ..payload };

@@ -61,6 +61,12 @@ pub trait DeletionStore: Send + Sync {
     /// has a line in the audit log. Who cannot be deleted stays, and keeps nobody else: the next
     /// call goes on behind the ones that this one has tried. How many went.
     async fn delete_due_users(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError>;
+
+    /// Ends the sessions of a user who is gone from a table elsewhere, and forgets all that is kept
+    /// of them, in one transaction: their sessions, second factors, one-time tokens, mails, and the
+    /// registration that waited. Their lines in the audit log stay. Who is in the store's own table
+    /// of users needs no such call: all of it goes with the row.
+    async fn forget_user(&self, user: UserId, now: Timestamp) -> Result<(), StoreError>;
 }
 
 /// A user who wants to be deleted.

@@ -140,7 +140,9 @@ async fn users_of_any_id_are_asked_for_what_they_enrolled_until_they_remove_it()
         // And whoever is deleted by the app leaves nothing behind.
         app.enrol(text(&log_in(&app.router, &name).await, "access_token")).await;
         let user: UserId = id.parse().unwrap();
-        app.auth.store().forget_factors(user).await.unwrap();
+        app.auth.forget_user(user).await.unwrap();
+        let gone = send(&app.router, with_token("GET", path, access)).await;
+        assert_eq!(gone.1["code"], "session_revoked");
         log_in(&app.router, &name).await;
     }
 }

@@ -9,6 +9,7 @@ use super::*;
 
 const OLD: &str = "ada@example.com";
 const NEW: &str = "ada@example.org";
+const BOB: &str = "bob@example.com";
 
 /// A shop with a customer who has proved the address and is logged in: the access token.
 async fn shop_of_ada() -> (Shop, String) {
@@ -70,6 +71,27 @@ impl Shop {
 
     async fn log_in_with(&self, code: &Value) -> (StatusCode, Value) {
         self.ask("/accounts/login/code/confirm", code.clone()).await
+    }
+
+    /// Bob, who comes after Ada has left, in a table that gives an id again.
+    async fn newcomer_with_the_same_id(&mut self) {
+        assert_eq!(self.register("bob", BOB).await.0, StatusCode::ACCEPTED);
+        assert_eq!(self.customers.only().id, UserId::new(1));
+        let token = loop {
+            let mail = self.mail().await;
+            if mail.to == BOB {
+                break token_of(&mail);
+            }
+        };
+        let body = json!({"token": token, "password": PASSWORD});
+        let proved = self.ask("/accounts/email/verify", body).await;
+        assert_eq!(proved.0, StatusCode::NO_CONTENT, "{}", proved.1);
+    }
+
+    async fn newcomer_is_as_before(&self) {
+        assert_eq!(self.address(), (BOB.to_owned(), true));
+        let (status, login) = self.log_in("bob", PASSWORD).await;
+        assert_eq!(status, StatusCode::OK, "{login}");
     }
 
     fn ada(&self) -> Customer {
@@ -192,6 +214,40 @@ async fn who_proved_the_former_address_meanwhile_keeps_it_and_the_link_works_on(
     assert!(shop.ada().password.is_usable(), "nothing was done");
     shop.customers.0.lock().unwrap().rows[1].email = "eve@example.com".to_owned();
     assert_eq!(shop.undo(&undo).await.0, StatusCode::NO_CONTENT);
+}
+
+#[tokio::test]
+async fn a_link_of_who_is_deleted_does_nothing_to_who_has_the_id_next() {
+    let (mut shop, access) = shop_of_ada().await;
+    let (change, undo) = shop.changing(&access, NEW).await;
+    let reset = shop.ask("/accounts/password/reset", json!({"email": OLD})).await;
+    assert_eq!(reset.0, StatusCode::ACCEPTED);
+    let reset = shop.token().await;
+    let bearer = format!("Bearer {access}").parse().unwrap();
+    let mut leave = post("/accounts/profile", &json!({"password": PASSWORD}));
+    *leave.method_mut() = axum::http::Method::DELETE;
+    leave.headers_mut().insert("authorization", bearer);
+    let left = send(&shop.app, leave).await;
+    assert_eq!(left.0, StatusCode::NO_CONTENT, "{}", left.1);
+    shop.newcomer_with_the_same_id().await;
+    let links = [shop.undo(&undo).await, shop.confirm_change(&change).await];
+    for refused in links.into_iter().chain([shop.confirm_reset(&reset, PASSWORD).await]) {
+        assert_eq!(refused.1["code"], "link_invalid", "{}", refused.1);
+    }
+    shop.newcomer_is_as_before().await;
+}
+
+#[tokio::test]
+async fn who_has_the_id_of_somebody_whom_the_app_deleted_has_nothing_of_theirs() {
+    let (mut shop, access) = shop_of_ada().await;
+    let (_, undo) = shop.changing(&access, NEW).await;
+    // By itself, without a word to Countersign.
+    shop.customers.0.lock().unwrap().rows.clear();
+    shop.newcomer_with_the_same_id().await;
+    let refused = send(&shop.app, with_token("GET", "/accounts/profile", &access)).await;
+    assert_eq!(refused.0, StatusCode::UNAUTHORIZED, "{}", refused.1);
+    assert_eq!(shop.undo(&undo).await.1["code"], "link_invalid");
+    shop.newcomer_is_as_before().await;
 }
 
 #[tokio::test]

@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
+use super::factors;
 use super::fixtures::{after, make_user, new_session, new_user, noon, session_id};
 use crate::clock::OsRandom;
 use crate::password::EncodedPassword;
 use crate::store::admin::{AdminStore, AuditKind, AuditSearch, UserAct};
 use crate::store::{
     Act, Begin, Begun, DeletionAsked, MailBounds, NewMail, NewToken, PasswordChange, Proof,
-    SelfDeletion, Use, Used,
+    SelfDeletion, Use, Used, UserFactors, WaitingRegistration, What,
 };
 use crate::token::{OneTimeToken, Purpose};
-use crate::user::{Email, NewUser, User, Username};
+use crate::user::{Email, NewUser, User, UserId, Username};
 
 pub async fn who_asked_to_be_deleted_is_gone_when_the_time_comes_and_not_before(
     store: Arc<dyn AdminStore>,
@@ -167,6 +168,54 @@ pub async fn what_is_due_goes_some_at_a_time_and_each_has_a_line(store: Arc<dyn 
         let lines = kinds(&*store, user).await;
         assert_eq!(lines, [AuditKind::UserDeleted, AuditKind::DeletionAsked]);
     }
+}
+
+pub async fn who_is_gone_from_a_table_elsewhere_leaves_nothing_behind(store: Arc<dyn AdminStore>) {
+    // One id is a number, which may be that of a user of the store's own too; the other is none.
+    let gone: [UserId; 2] = [UserId::new(4_711), "account-7".parse().unwrap()];
+    let stays: UserId = "account-8".parse().unwrap();
+    let mut left = Vec::new();
+    for (n, user) in (1..).zip([gone[0], gone[1], stays]) {
+        let session = session_id(n);
+        assert!(store.create_session(new_session(n, user)).await.unwrap());
+        factors::enrol(&*store, user, session).await;
+        let (token, id) = (OneTimeToken::draw(&OsRandom), i64::try_from(n).unwrap());
+        let new = NewToken {
+            user: Some(user),
+            ..NewToken::new(&token, Purpose::Undo, noon(), after(600))
+        };
+        let address = "ada@example.com".to_owned();
+        let mail = NewMail { user: Some(user), ..NewMail::new(id, &address, vec![1], noon()) };
+        store.issue_token(new, vec![mail], MailBounds::default()).await.unwrap();
+        let waits = WaitingRegistration { user, address, until: after(60) };
+        store.note_registration(waits).await.unwrap();
+        left.push((user, session, token.id()));
+    }
+    let before = store.cursor_now().await.unwrap();
+    for user in gone {
+        store.forget_user(user, after(1)).await.unwrap();
+        store.forget_user(user, after(2)).await.unwrap();
+    }
+    let mut ended = Vec::new();
+    for (user, session, token) in left {
+        let is_there = user == stays;
+        assert_eq!(store.session(session).await.unwrap().is_some(), is_there, "{user}");
+        assert_eq!(store.factors_of(user).await.unwrap() != UserFactors::default(), is_there);
+        assert_eq!(store.token(token).await.unwrap().is_some(), is_there, "{user}");
+        assert_eq!(store.registration_of(user).await.unwrap().is_some(), is_there, "{user}");
+        if !is_there {
+            ended.push(session);
+        }
+    }
+    let mails = store.outbox(None, None, 10).await.unwrap();
+    assert_eq!(mails.iter().map(|mail| mail.user).collect::<Vec<_>>(), [Some(stays)]);
+    // Whoever verifies their tokens hears of it.
+    let heard = store.changes(&before, 100).await.unwrap().changes;
+    let heard = heard.into_iter().filter_map(|change| match change.what {
+        What::SessionEnded(session) => Some(session),
+        _ => None,
+    });
+    assert_eq!(heard.collect::<Vec<_>>(), ended);
 }
 
 pub async fn of_two_nodes_each_due_user_is_deleted_by_one([one, two]: [Arc<dyn AdminStore>; 2]) {

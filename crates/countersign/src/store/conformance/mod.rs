@@ -280,6 +280,7 @@ macro_rules! store_tests {
             a_thief_who_asks_for_the_deletion_does_not_outrun_the_undo,
             nobody_takes_the_address_of_who_may_come_back,
             what_is_due_goes_some_at_a_time_and_each_has_a_line,
+            who_is_gone_from_a_table_elsewhere_leaves_nothing_behind,
         }
         $crate::store_tests! { @two $open, deletion:
             of_two_nodes_each_due_user_is_deleted_by_one,

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::admin::audit;
 use super::admin::users::hold_superusers;
 use super::columns::{from_micros, get, micros};
-use super::{PostgresStore, outbox, sessions};
+use super::{PostgresStore, factors, outbox, registrations, sessions};
 use crate::password::EncodedPassword;
 use crate::session::RevokedReason;
 use crate::store::admin::AuditLine;
@@ -66,6 +66,10 @@ impl DeletionStore for PostgresStore {
             passed.begin_again();
         }
         Ok(gone)
+    }
+
+    async fn forget_user(&self, user: UserId, now: Timestamp) -> Result<(), StoreError> {
+        write!(self, client => forget(client, user, now))
     }
 }
 
@@ -230,6 +234,24 @@ async fn delete(
     sessions::revoke_of_user(transaction, user, None, RevokedReason::UserInactive, now).await?;
     let statement = transaction.prepare_cached("DELETE FROM users WHERE id = $1").await?;
     transaction.execute(&statement, &[&user.as_i64()]).await?;
+    delete_sessions(transaction, user).await
+}
+
+/// Of a user who is gone from a table elsewhere, where no trigger is.
+async fn forget(client: &mut Object, user: UserId, now: Timestamp) -> Result<(), Failure> {
+    let transaction = client.transaction().await?;
+    sessions::revoke_of_user(&transaction, user, None, RevokedReason::UserInactive, now).await?;
+    delete_sessions(&transaction, user).await?;
+    factors::forget(&transaction, user).await?;
+    for sql in [statements::FORGET_TOKENS, statements::FORGET_MAILS] {
+        let statement = transaction.prepare_cached(sql).await?;
+        transaction.execute(&statement, &[&user.to_string()]).await?;
+    }
+    registrations::forget(&transaction, user).await?;
+    Ok(transaction.commit().await?)
+}
+
+async fn delete_sessions(transaction: &Transaction<'_>, user: UserId) -> Result<(), Failure> {
     let statement = transaction.prepare_cached("DELETE FROM sessions WHERE user_id = $1").await?;
     transaction.execute(&statement, &[&user.to_string()]).await?;
     Ok(())

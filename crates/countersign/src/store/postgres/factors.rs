@@ -96,7 +96,7 @@ impl FactorStore for PostgresStore {
     }
 
     async fn forget_factors(&self, user: UserId) -> Result<(), StoreError> {
-        write!(self, client => forget(client, user))
+        write!(self, client => forget_all(client, user))
     }
 
     async fn prune_factors(
@@ -324,8 +324,13 @@ pub(super) async fn remove_recent(
     change_version(transaction, user, true).await
 }
 
-async fn forget(client: &mut Object, user: UserId) -> Result<(), Failure> {
+async fn forget_all(client: &mut Object, user: UserId) -> Result<(), Failure> {
     let transaction = client.transaction().await?;
+    forget(&transaction, user).await?;
+    Ok(transaction.commit().await?)
+}
+
+pub(super) async fn forget(transaction: &Transaction<'_>, user: UserId) -> Result<(), Failure> {
     for sql in [
         "DELETE FROM factors WHERE user_id = $1",
         "DELETE FROM recovery_codes WHERE user_id = $1",
@@ -334,7 +339,7 @@ async fn forget(client: &mut Object, user: UserId) -> Result<(), Failure> {
         let statement = transaction.prepare_cached(sql).await?;
         transaction.execute(&statement, &[&user.to_string()]).await?;
     }
-    Ok(transaction.commit().await?)
+    Ok(())
 }
 
 async fn prune(

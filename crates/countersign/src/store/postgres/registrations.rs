@@ -97,7 +97,7 @@ pub(super) async fn note(
     Ok(())
 }
 
-async fn forget(client: &impl GenericClient, user: UserId) -> Result<(), Failure> {
+pub(super) async fn forget(client: &impl GenericClient, user: UserId) -> Result<(), Failure> {
     let statement = client.prepare_cached(statements::FORGET_REGISTRATION).await?;
     client.execute(&statement, &[&user.to_string()]).await?;
     Ok(())

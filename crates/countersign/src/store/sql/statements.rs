@@ -160,6 +160,12 @@ pub(crate) const END_LATER_TOKENS: &str = "UPDATE one_time_tokens SET used_at = 
      WHERE user_id = $2 AND used_at IS NULL AND (purpose <> 'undo'
          OR created_at > (SELECT created_at FROM one_time_tokens WHERE id = $3))";
 
+/// Takes the user.
+pub(crate) const FORGET_TOKENS: &str = "DELETE FROM one_time_tokens WHERE user_id = $1";
+
+/// Takes the user.
+pub(crate) const FORGET_MAILS: &str = "DELETE FROM outbox WHERE user_id = $1";
+
 /// Takes the time and the user.
 pub(crate) const END_EVERY_TOKEN: &str =
     "UPDATE one_time_tokens SET used_at = $1 WHERE user_id = $2 AND used_at IS NULL";

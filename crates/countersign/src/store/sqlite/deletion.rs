@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::admin::audit;
 use super::columns::{from_micros, key, micros};
 use super::writer::in_savepoint;
-use super::{SqliteStore, outbox, sessions, users};
+use super::{SqliteStore, factors, outbox, registrations, sessions, users};
 use crate::password::EncodedPassword;
 use crate::session::RevokedReason;
 use crate::store::admin::AuditLine;
@@ -44,6 +44,10 @@ impl DeletionStore for SqliteStore {
     async fn delete_due_users(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
         let passed = self.passed.users.clone();
         self.writer.run(move |c| delete_due(c, now, limit, &passed)).await.map(logged)
+    }
+
+    async fn forget_user(&self, user: UserId, now: Timestamp) -> Result<(), StoreError> {
+        self.writer.run(move |c| forget(c, user, now)).await
     }
 }
 
@@ -152,6 +156,21 @@ fn delete_due(
 /// them; a trigger takes the tokens and the mails along.
 fn delete(connection: &Connection, user: UserId, now: Timestamp) -> Result<(), Failure> {
     users::delete(connection, user, now)?;
+    delete_sessions(connection, user)
+}
+
+/// Of a user who is gone from a table elsewhere, where no trigger is.
+fn forget(connection: &Connection, user: UserId, now: Timestamp) -> Result<(), Failure> {
+    sessions::revoke_of_user(connection, user, None, RevokedReason::UserInactive, now)?;
+    delete_sessions(connection, user)?;
+    factors::forget(connection, user)?;
+    connection.prepare_cached(statements::FORGET_TOKENS)?.execute([key(user)])?;
+    connection.prepare_cached(statements::FORGET_MAILS)?.execute([key(user)])?;
+    registrations::forget(connection, user)
+}
+
+/// Two statements, as each kind of session has an index of its own.
+fn delete_sessions(connection: &Connection, user: UserId) -> Result<(), Failure> {
     connection
         .prepare_cached("DELETE FROM sessions WHERE user_id = ? AND revoked_at IS NULL")?
         .execute([key(user)])?;

@@ -273,7 +273,7 @@ pub(super) fn remove_recent(
     change_version(connection, user, true)
 }
 
-fn forget(connection: &Connection, user: UserId) -> Result<(), Failure> {
+pub(super) fn forget(connection: &Connection, user: UserId) -> Result<(), Failure> {
     for sql in [
         "DELETE FROM factors WHERE user_id = ?",
         "DELETE FROM recovery_codes WHERE user_id = ?",

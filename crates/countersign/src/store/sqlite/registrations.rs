@@ -85,7 +85,7 @@ pub(super) fn note(connection: &Connection, new: &WaitingRegistration) -> Result
     Ok(())
 }
 
-fn forget(connection: &Connection, user: UserId) -> Result<(), Failure> {
+pub(super) fn forget(connection: &Connection, user: UserId) -> Result<(), Failure> {
     connection.prepare_cached(statements::FORGET_REGISTRATION)?.execute([key(user)])?;
     Ok(())
 }
