@@ -158,6 +158,13 @@ impl AccountSettings {
             let why = "nobody could log in; add `username` or `email`".to_owned();
             return Some(("registration_fields", why));
         }
+        let must_prove = self.email_verification == EmailVerification::Required;
+        if must_prove && self.registration == Registration::Open && !needs(RegistrationField::Email)
+        {
+            let why = "`email_verification = required` needs an address to prove; add `email`, or \
+                choose optional";
+            return Some(("registration_fields", why.to_owned()));
+        }
         if self.undo_lifetime < self.change_lifetime {
             let why = "choose no less than change_lifetime".to_owned();
             return Some(("undo_lifetime", why));
@@ -302,7 +309,23 @@ mod tests {
         let never = AccountSettings { deletion_grace: long, ..good.clone() };
         assert_eq!(named(never), Some("deletion_grace"));
         let fields = vec![RegistrationField::Password];
-        let nobody = AccountSettings { registration_fields: fields, ..good };
+        let nobody = AccountSettings { registration_fields: fields, ..good.clone() };
         assert_eq!(named(nobody), Some("registration_fields"));
+        // Whoever left the address out would be let in without the proof.
+        let fields = vec![RegistrationField::Username, RegistrationField::Password];
+        let strict = AccountSettings {
+            registration: Registration::Open,
+            registration_fields: fields,
+            email_verification: EmailVerification::Required,
+            ..good
+        };
+        assert_eq!(named(strict.clone()), Some("registration_fields"));
+        let mild = EmailVerification::Optional;
+        let mild = AccountSettings { email_verification: mild, ..strict.clone() };
+        assert_eq!(named(mild), None);
+        let closed = AccountSettings { registration: Registration::Invite, ..strict.clone() };
+        assert_eq!(named(closed), None, "whoever is invited has an address");
+        let fields = vec![RegistrationField::Email, RegistrationField::Password];
+        assert_eq!(named(AccountSettings { registration_fields: fields, ..strict }), None);
     }
 }
