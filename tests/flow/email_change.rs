@@ -145,6 +145,34 @@ fn a_link_dies_with_a_newer_one_with_the_password_and_with_the_user() {
 }
 
 #[test]
+fn what_strangers_guess_does_not_keep_the_owner_from_confirming() {
+    let (world, mailbox) = world();
+    let mut app = world.native();
+    app.login("alice").expect(200);
+    let device = app.device_token.clone().unwrap();
+    let mut phone = world.logged_in("alice");
+    let stranger = |token: &str, device: Option<&str>| {
+        let body = json!({"token": token, "password": PASSWORD, "device_token": device});
+        world.request("POST", "/accounts/email/change/confirm").json(&body).send()
+    };
+    for to in [NEW, "alice@example.net"] {
+        let body = json!({"email": to, "password": PASSWORD, "device_token": device});
+        app.request("POST", "/accounts/email/change").json(&body).send().expect(202);
+        let token = mailbox.wait_with(to, TO_NEW).token();
+        for _ in 0..8 {
+            world.browser().login_with("alice", "wrong");
+        }
+        stranger(&token, Some("a forgery")).expect_problem(429, "throttled");
+        if to == NEW {
+            // Apps have no cookie by which they would be known: they always send the password.
+            stranger(&token, Some(&device)).expect(204);
+        } else {
+            confirm(&mut phone, &json!({"token": token, "password": PASSWORD})).expect(204);
+        }
+    }
+}
+
+#[test]
 fn one_account_asks_for_five_addresses_an_hour() {
     let (world, mailbox) = world();
     let mut browser = world.logged_in("alice");

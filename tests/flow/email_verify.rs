@@ -161,6 +161,24 @@ fn the_browser_that_registered_is_known_by_a_mail_that_was_sent_again() {
 }
 
 #[test]
+fn what_strangers_guess_does_not_keep_the_owner_from_proving_it_in_an_app() {
+    let (world, mailbox) = world("optional");
+    let body = json!({"username": "alice", "email": "alice@example.com", "password": PASSPHRASE,
+        "transport": "body"});
+    let app = world.request("POST", "/accounts/register").json(&body).send().expect(201).json();
+    let token = mailbox.wait_for("alice@example.com", 1).token();
+    for _ in 0..8 {
+        world.browser().login_with("alice", "wrong");
+    }
+    let with = |device: &Value| {
+        let body = json!({"token": token, "password": PASSPHRASE, "device_token": device});
+        verify(&world, &body)
+    };
+    with(&json!("a forgery")).expect_problem(429, "throttled");
+    with(&app["device_token"]).expect(204);
+}
+
+#[test]
 fn a_mail_that_is_sent_again_brings_nothing_back_that_a_new_password_has_ended() {
     let (world, mailbox) = world("optional");
     let mut browser = registered(&world, "alice", "alice@example.com");

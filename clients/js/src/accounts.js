@@ -18,9 +18,14 @@
 export function accounts({ call, asUser, open, profile, look, device }) {
   /** Something that anybody may ask for; then a look at what it meant for the session here. */
   const ask =
-    (/** @type {string} */ path, /** @type {boolean | undefined} */ reread = undefined) =>
+    (
+      /** @type {string} */ path,
+      /** @type {boolean | undefined} */ reread = undefined,
+      takesPassword = false,
+    ) =>
     async (/** @type {any} */ json, /** @type {any} */ { signal } = {}) => {
-      await call(path, { json, signal });
+      const own = takesPassword ? await device() : {};
+      await call(path, { json: { ...own, ...json }, signal });
       if (reread !== undefined) await look(reread);
     };
 
@@ -52,7 +57,7 @@ export function accounts({ call, asUser, open, profile, look, device }) {
     resetPassword: ask('/password/reset/confirm', false),
     changePassword: act('/password'),
     changeEmail: act('/email/change'),
-    confirmEmailChange: ask('/email/change/confirm', true),
+    confirmEmailChange: ask('/email/change/confirm', true, true),
     undo: ask('/undo', false),
     requestLoginCode: ask('/login/code'),
     loginWithCode: (/** @type {any} */ json, /** @type {any} */ options) =>

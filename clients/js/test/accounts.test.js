@@ -281,6 +281,9 @@ test('a_native_client_registers_and_says_which_device_it_is', async () => {
   assert.deepEqual([transport, device_name], ['body', 'Ada\'s phone']);
   await w.settle(tab.client.changePassword({ old_password: 'right', new_password: 'x' }));
   assert.equal(w.server.password.device_token, 'device-of-anna');
+  const confirm = tab.client.confirmEmailChange({ token: 'bad', password: 'right' });
+  await assert.rejects(w.settle(confirm), { code: 'link_invalid' });
+  assert.equal(w.server.confirmed.device_token, 'device-of-anna');
   await w.settle(tab.client.logout());
   await w.settle(tab.client.login({ username: 'alice', password: 'right' }));
   assert.equal([...w.server.sessions.values()].at(-1).device_name, 'Ada\'s phone');

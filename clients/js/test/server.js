@@ -195,7 +195,8 @@ export function makeServer(clock, lifetime) {
       return new Response('{"detail":"Perhaps."}', { status: 202 });
     },
     async '/accounts/email/change/confirm'(request) {
-      const { token } = await request.json();
+      const { token, device_token } = await request.json();
+      server.confirmed = { device_token };
       if (token !== 'good') return problem(400, 'link_invalid');
       for (const { user } of sessions.values()) user.email = server.wanted.email;
       return new Response(null, { status: 204 });

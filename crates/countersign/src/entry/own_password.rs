@@ -91,7 +91,8 @@ impl Guess<'_> {
 }
 
 impl Auth {
-    /// Whether this is the password of a user who is not logged in, and has shown a mail's link.
+    /// Whether this is the password of a user who is not logged in, and has shown a mail's link or
+    /// code. On a known device wrong ones have a budget of their own here too.
     pub(crate) async fn is_password_of(
         &self,
         user: UserId,
@@ -99,12 +100,15 @@ impl Auth {
         password: &Password,
     ) -> Result<bool, Problem> {
         let found = self.users().candidate(user).await?;
+        let stored = found.as_ref().map(|found| &found.password);
+        let tokens = client.device_tokens.iter().map(String::as_str);
+        let device = stored.and_then(|stored| known_device(self, tokens, user, stored));
         let guess = Guess {
             user,
             name: found.as_ref().map_or("", |found| found.user.account().username()),
-            stored: found.as_ref().map(|found| &found.password),
-            device: None,
-            lane: Lane::Guesses,
+            stored,
+            device,
+            lane: if device.is_some() { Lane::Known } else { Lane::Guesses },
         };
         guess.is_right(self, client, password).await
     }

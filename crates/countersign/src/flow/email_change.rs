@@ -49,6 +49,8 @@ request! {
         code: Option<Text<32>>,
         /// In another browser than the one that asked: the user's password.
         password: Option<Password>,
+        /// Native clients, with the password: the `device_token` of a login on this device.
+        device_token: Option<Text<256>>,
     }
 }
 
@@ -151,6 +153,7 @@ pub(crate) async fn confirm_change(
     request: Request<Body>,
 ) -> Result<NoContent, Problem> {
     let asked: ConfirmChangeRequest = proof::asked(&auth, &peer, request).await?;
+    let peer = peer.with_device(asked.device_token);
     let shown = Shown::read(asked.token, asked.email, asked.code)?;
     auth.confirm_email_change(&shown, asked.password.as_ref(), &headers, &peer).await?;
     Ok(NoContent::default())

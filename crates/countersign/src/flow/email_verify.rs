@@ -34,6 +34,8 @@ request! {
         /// In another browser than the one that registered: the password of the registration.
         /// Without it the password must be chosen anew, because somebody else may have chosen it.
         password: Option<Password>,
+        /// Native clients, with the password: the `device_token` of a login on this device.
+        device_token: Option<Text<256>>,
     }
 }
 
@@ -69,6 +71,7 @@ pub(crate) async fn verify_email(
     request: Request<Body>,
 ) -> Result<Either<LoggedIn, NoContent>, Problem> {
     let asked: VerifyEmailRequest = proof::asked(&auth, &peer, request).await?;
+    let peer = peer.with_device(asked.device_token);
     let shown = Shown::read(asked.token, asked.email, asked.code)?;
     let browser = auth.checked().cookies.sign_in_of(&headers).map(browser_of);
     match auth.prove(&shown, browser.as_deref(), asked.password.as_ref(), &peer).await? {

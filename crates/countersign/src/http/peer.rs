@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use super::dpop::DpopShown;
 use super::guard;
 use super::refresh_token::RefreshCookies;
+use super::request::Text;
 use crate::auth::Auth;
 use crate::auth::events::Event;
 use crate::session::{DeviceName, SessionId, device_without_words};
@@ -83,6 +84,14 @@ impl Peer {
             dpop: DpopShown::nothing(),
             refresh_cookies: RefreshCookies::default(),
         }
+    }
+
+    /// With the device token that a native client sends in the body, which is asked first.
+    pub(crate) fn with_device(mut self, token: Option<Text<256>>) -> Self {
+        if let Some(Text(token)) = token {
+            self.device_tokens.insert(0, token);
+        }
+        self
     }
 
     /// Where it is, as mails say it: its address, and what it seems to be.
