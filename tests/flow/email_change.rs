@@ -145,6 +145,20 @@ fn a_link_dies_with_a_newer_one_with_the_password_and_with_the_user() {
 }
 
 #[test]
+fn who_asks_for_the_same_new_address_takes_no_code_away() {
+    let (world, mailbox) = world();
+    world.user_with("eve", "eve@example.net");
+    let (mut browser, mut eve) = (world.logged_in("alice"), world.logged_in("eve"));
+    ask(&mut browser, NEW).expect(202);
+    let code = mailbox.wait_with(NEW, TO_NEW).code();
+    ask(&mut eve, NEW).expect(202);
+    mailbox.wait_for(NEW, 2);
+    confirm(&mut browser, &json!({"email": NEW, "code": code})).expect(204);
+    assert_eq!(address(&browser), json!([NEW, true]));
+    assert_eq!(address(&eve), json!(["eve@example.net", true]));
+}
+
+#[test]
 fn what_strangers_guess_does_not_keep_the_owner_from_confirming() {
     let (world, mailbox) = world();
     let mut app = world.native();

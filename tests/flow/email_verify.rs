@@ -161,6 +161,100 @@ fn the_browser_that_registered_is_known_by_a_mail_that_was_sent_again() {
 }
 
 #[test]
+fn who_registers_with_the_same_address_takes_no_code_away() {
+    for (verification, mails) in [("optional", "5"), ("required", "5"), ("required", "1")] {
+        let mailbox = Mailbox::new();
+        let world = TestServer::builder()
+            .set("mail_url", &mailbox.url())
+            .set("registration", "open")
+            .set("email_verification", verification)
+            .set("mails_per_address", mails)
+            .start();
+        let mut browser = registered(&world, "alice", "alice@example.com");
+        let code = mailbox.wait_for("alice@example.com", 1).code();
+        registered(&world, "mallory", "alice@example.com");
+        if mails == "5" {
+            mailbox.wait_for("alice@example.com", 2);
+        }
+        let body = json!({"email": "alice@example.com", "code": code});
+        let request = browser.bare("POST", "/accounts/email/verify").json(&body);
+        let proved = browser.send(&request);
+        assert_eq!(proved.status, if verification == "optional" { 204 } else { 200 });
+        let login = world.browser().login_with("alice", PASSPHRASE).expect(200).json();
+        assert_eq!(login["user"]["email"], "alice@example.com");
+    }
+}
+
+#[test]
+fn a_wrong_code_counts_for_all_who_claim_the_address() {
+    let (world, mailbox) = world("required");
+    registered(&world, "alice", "alice@example.com");
+    let first = mailbox.wait_for("alice@example.com", 1).code();
+    registered(&world, "bob", "alice@example.com");
+    let second = mailbox.wait_for("alice@example.com", 2).code();
+    let with = |code: &str| {
+        let body = json!({"email": "alice@example.com", "code": code, "password": PASSPHRASE});
+        verify(&world, &body)
+    };
+    let wrong = ["0000 0000", "0000 0001", "0000 0002"];
+    let wrong = wrong.into_iter().find(|code| *code != first && *code != second);
+    for _ in 0..5 {
+        with(wrong.unwrap()).expect_problem(400, "link_invalid");
+    }
+    for code in [&first, &second] {
+        with(code).expect_problem(400, "link_invalid");
+    }
+}
+
+#[test]
+fn a_mail_that_is_asked_for_again_is_for_the_claim_of_this_browser() {
+    for verification in ["optional", "required"] {
+        let (world, mailbox) = world(verification);
+        let mut browser = registered(&world, "alice", "alice@example.com");
+        mailbox.wait_for("alice@example.com", 1);
+        registered(&world, "mallory", "alice@example.com");
+        mailbox.wait_for("alice@example.com", 2);
+        let again = json!({"email": "alice@example.com"});
+        let request = browser.bare("POST", "/accounts/email/verify/resend").json(&again);
+        browser.send(&request).expect(202);
+        let token = mailbox.wait_for("alice@example.com", 3).token();
+        let request = browser.bare("POST", "/accounts/email/verify").json(&json!({"token": token}));
+        let proved = browser.send(&request);
+        assert_eq!(proved.status, if verification == "optional" { 204 } else { 200 });
+        let addresses = world.sql("SELECT username, email FROM users ORDER BY username");
+        assert_eq!(addresses.trim(), "alice|alice@example.com\nmallory|");
+    }
+}
+
+#[test]
+fn who_registered_while_an_address_was_flooded_asks_for_the_mail_later() {
+    let mailbox = Mailbox::new();
+    let world = TestServer::builder()
+        .set("mail_url", &mailbox.url())
+        .set("registration", "open")
+        .set("email_verification", "required")
+        .set("mails_per_address", "1")
+        .virtual_time()
+        .start();
+    registered(&world, "mallory", "alice@example.com");
+    mailbox.wait_for("alice@example.com", 1);
+    let mut browser = registered(&world, "alice", "alice@example.com");
+    let again = json!({"email": "alice@example.com"});
+    let request = browser.bare("POST", "/accounts/email/verify/resend").json(&again);
+    browser.send(&request).expect(202);
+    world.all_mails_are_sent();
+    assert_eq!(mailbox.to("alice@example.com").len(), 1, "one an hour");
+    world.clock().advance(std::time::Duration::from_secs(3_601));
+    browser.send(&request).expect(202);
+    let code = mailbox.wait_for("alice@example.com", 2).code();
+    let body = json!({"email": "alice@example.com", "code": code});
+    let request = browser.bare("POST", "/accounts/email/verify").json(&body);
+    browser.send(&request).expect(200);
+    let login = world.browser().login_with("alice", PASSPHRASE).expect(200).json();
+    assert_eq!(login["user"]["email"], "alice@example.com");
+}
+
+#[test]
 fn what_strangers_guess_does_not_keep_the_owner_from_proving_it_in_an_app() {
     let (world, mailbox) = world("optional");
     let body = json!({"username": "alice", "email": "alice@example.com", "password": PASSPHRASE,

@@ -12,7 +12,7 @@ use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
 use crate::http::request::Text;
 use crate::store::{Act, NewMail, Proof, StoredToken, Use, Used};
-use crate::token::{Code as DigitCode, OneTimeToken, Purpose, TokenId};
+use crate::token::{Code as DigitCode, OneTimeToken, Purpose};
 use crate::user::fold_address;
 
 /// What somebody shows who got a mail. It does not print its secret.
@@ -150,25 +150,31 @@ impl GoodToken {
 }
 
 /// The token that is shown, if it serves the purpose: nothing is used up. A try at a code is
-/// counted before the code is looked at; what is no token costs what a wrong one costs.
+/// counted before the code is looked at; what is no token costs what a wrong one costs. Several may
+/// have asked for a mail to one address: whoever comes later takes nobody's code away.
 pub(crate) async fn good_token(
     auth: &Auth,
     purpose: Purpose,
     shown: &Shown,
 ) -> Result<GoodToken, Problem> {
-    let (found, proof) = match &shown.0 {
-        What::Link(token) => (auth.store().token(token.id()).await?, Proof::Secret(token.hash())),
+    let now = auth.now();
+    let good = |token: StoredToken, proof: Proof| {
+        token.serves(purpose, &proof, now).then_some(GoodToken { token, proof })
+    };
+    let found = match &shown.0 {
+        What::Link(token) => {
+            let found = auth.store().token(token.id()).await?;
+            found.and_then(|found| good(found, Proof::Secret(token.hash())))
+        }
         What::Code { address, code } => {
-            let found = auth.store().token_for(purpose, address).await?;
-            let id =
-                found.as_ref().map_or(NOBODY, |found| Some(found.id)).ok_or_else(link_invalid)?;
-            let may_try = auth.store().count_code_try(id).await?;
-            (found.filter(|_| may_try), Proof::Code(auth.code_hasher().hash(id, code)))
+            let tried = auth.store().try_codes(purpose, address, now).await?;
+            tried.into_iter().find_map(|found| {
+                let proof = Proof::Code(auth.code_hasher().hash(found.id, code));
+                good(found, proof)
+            })
         }
     };
-    let token = found.filter(|found| found.serves(purpose, &proof, auth.now()));
-    let token = token.ok_or_else(link_invalid)?;
-    Ok(GoodToken { token, proof })
+    found.ok_or_else(link_invalid)
 }
 
 impl Auth {
@@ -240,5 +246,3 @@ pub(crate) fn link_invalid() -> Problem {
 }
 
 const REQUIRED: &str = "This field is required.";
-/// No token has this id: ids are random.
-const NOBODY: Option<TokenId> = TokenId::new(0);

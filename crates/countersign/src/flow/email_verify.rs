@@ -97,11 +97,13 @@ pub(crate) async fn verify_email(
 pub(crate) async fn resend(
     State(auth): State<Auth>,
     peer: Peer,
+    headers: HeaderMap,
     request: Request<Body>,
 ) -> Result<Accepted, Problem> {
     let asked: ResendRequest = proof::asked(&auth, &peer, request).await?;
     let Filled(address) = asked.email;
-    auth.send_verification(address.trim()).await?;
+    let browser = auth.checked().cookies.sign_in_of(&headers).map(browser_of);
+    auth.send_again(address.trim(), browser.as_deref()).await?;
     Ok(Accepted::new("If this address waits for a proof, a mail with a link is on its way to it."))
 }
 
@@ -173,7 +175,8 @@ impl Auth {
 
     /// Queues the mail that proves an address once more, for an active user who has it, or claimed
     /// it when they registered, and has not proved it; nothing tells whether. What the earlier link
-    /// knew, the new one knows: the browser that registered, and the address that was claimed.
+    /// knew, the new one knows: the browser that registered, and the address that was claimed. Of
+    /// several who claim one address it is whoever asked last for a mail.
     ///
     /// # Errors
     /// `unavailable`.
@@ -187,13 +190,19 @@ impl Auth {
     /// }
     /// ```
     pub async fn send_verification(&self, address: &str) -> Result<(), Problem> {
+        self.send_again(address, None).await
+    }
+
+    /// The same for this browser, where it is one that registered with the address.
+    async fn send_again(&self, address: &str, browser: Option<&str>) -> Result<(), Problem> {
         let folded = fold_address(address);
         // Whoever it is, the same is asked.
-        let earlier = self.store().token_for(Purpose::VerifyEmail, &folded).await?;
+        let holder = self.users().by_login(address).await?;
+        let claims = self.store().tokens_for(Purpose::VerifyEmail, &folded, MOST_CLAIMS).await?;
+        let earlier = claim_of(claims, holder.as_ref(), browser);
         let claimant = earlier.as_ref().and_then(|earlier| earlier.user).unwrap_or(NOBODY);
         let waits = self.store().registration_of(claimant).await?;
         let claimant = self.users().candidate(claimant).await?;
-        let holder = self.users().by_login(address).await?;
         let waiting = Waiting::find(&folded, earlier, claimant, holder);
         // No link outlives the registration, whose time does not begin anew: it would for a
         // free address alone.
@@ -212,6 +221,22 @@ impl Auth {
         self.store().issue_token(token, vec![mail], self.post().bounds()).await?;
         Ok(())
     }
+}
+
+/// The claim that a mail is asked for once more: that of who has the address in their row, else the
+/// one that this browser made, else the newest. Whoever registers with the address of somebody else
+/// does not get the mail that these ask for.
+fn claim_of(
+    claims: Vec<StoredToken>,
+    holder: Option<&FoundUser<Candidate>>,
+    browser: Option<&str>,
+) -> Option<StoredToken> {
+    let holder = holder.map(|holder| holder.user.account().id());
+    let is_holders = |claim: &StoredToken| holder.is_some() && claim.user == holder;
+    let is_here =
+        |claim: &StoredToken| browser.is_some() && claim.payload.browser.as_deref() == browser;
+    let place = claims.iter().position(is_holders).or_else(|| claims.iter().position(is_here));
+    claims.into_iter().nth(place.unwrap_or(0))
 }
 
 /// A user whose address waits for its proof.
@@ -256,5 +281,7 @@ impl Waiting {
     }
 }
 
+/// Among so many claims of one address that of a browser is looked for. Each is a registration.
+const MOST_CLAIMS: u32 = 1_000;
 /// No user has this id.
 const NOBODY: UserId = UserId::new(0);

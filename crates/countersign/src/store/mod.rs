@@ -79,8 +79,8 @@ pub use sessions::{Rotate, Rotation, SessionStore, Stolen, TheftNotice};
 pub use stored_factor::{StoredFactor, UserFactors};
 pub use tickets::TicketStore;
 pub use tokens::{
-    Act, CODE_TRIES, Leftovers, NewToken, Proof, Register, StoredToken, TokenPayload, TokenStore,
-    Use, Used,
+    Act, CODE_CLAIMS, CODE_TRIES, Leftovers, NewToken, Proof, Register, StoredToken, TokenPayload,
+    TokenStore, Use, Used,
 };
 pub use upkeep::Upkeep;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]

@@ -54,7 +54,9 @@ pub trait TokenStore: Send + Sync {
     /// where there is no user, end; those of [`Purpose::Undo`] do not, since a thief would ask for
     /// another. A mail beyond the `bounds` of its address is not sent, and its token is dead from
     /// the beginning, while the older ones live on: whoever floods an address takes nobody's link
-    /// away. `false`, and nothing is done, where the first token's user has had their share.
+    /// away. One of [`Purpose::VerifyEmail`] without an older one stays, without its code: nobody
+    /// was told of it, and the next mail is made from it. `false`, and nothing is done, where the
+    /// first token's user has had their share.
     async fn issue_tokens(
         &self,
         tokens: Vec<NewToken>,
@@ -75,17 +77,25 @@ pub trait TokenStore: Send + Sync {
     /// The token with this id, used and expired ones too until they are pruned.
     async fn token(&self, id: TokenId) -> Result<Option<StoredToken>, StoreError>;
 
-    /// The newest token of a purpose for a folded address that is somebody's and was neither used
-    /// nor ended.
-    async fn token_for(
+    /// The tokens of a purpose for a folded address that are somebody's and were neither used nor
+    /// ended, the newest first, at most `limit`. Several users may claim one address.
+    async fn tokens_for(
         &self,
         purpose: Purpose,
         address: &str,
-    ) -> Result<Option<StoredToken>, StoreError>;
+        limit: u32,
+    ) -> Result<Vec<StoredToken>, StoreError>;
 
-    /// Counts a try at the token's code. `false` when it had [`CODE_TRIES`] already, and so is
-    /// dead.
-    async fn count_code_try(&self, id: TokenId) -> Result<bool, StoreError>;
+    /// Counts a try at a code, in one statement: at that of each token of the purpose for a folded
+    /// address that is somebody's, was neither used nor ended, is not too old, and has had fewer
+    /// than [`CODE_TRIES`]; of more than [`CODE_CLAIMS`] at the newest. These tokens, with the try
+    /// counted: the code may be that of any of them.
+    async fn try_codes(
+        &self,
+        purpose: Purpose,
+        address: &str,
+        now: Timestamp,
+    ) -> Result<Vec<StoredToken>, StoreError>;
 
     /// Uses a token, once: of two at the same time one is done. What it was made for must still be
     /// so: the user's row has the token's fingerprint.
@@ -97,7 +107,8 @@ pub trait TokenStore: Send + Sync {
 
     /// Makes a user without an address, issues the token that proves the one they claim, and queues
     /// a mail. Where the address is another user's already, the token is nobody's, and that user
-    /// gets the other mail: the same rows are written either way.
+    /// gets the other mail: the same rows are written either way. A mail beyond the bounds is not
+    /// sent, and its token has no code, as with [`issue_tokens`](Self::issue_tokens).
     ///
     /// # Errors
     /// [`StoreError::UsernameTaken`]; nothing is done then.
@@ -109,6 +120,11 @@ pub trait TokenStore: Send + Sync {
 
 /// So many wrong codes end a token.
 pub const CODE_TRIES: u32 = 5;
+
+/// With so many tokens for one address a code is compared at most: more than three hours of mails
+/// to it, as they are bounded by default. Each of them is tried [`CODE_TRIES`] times, however many
+/// there are, so that to guess at one becomes no easier by the others.
+pub const CODE_CLAIMS: u32 = 16;
 
 /// A token to be issued.
 ///

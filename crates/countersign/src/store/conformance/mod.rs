@@ -228,6 +228,7 @@ macro_rules! store_tests {
             a_token_dies_with_what_it_was_made_for,
             a_token_that_is_too_old_or_followed_by_a_newer_one_is_dead,
             a_code_is_dead_after_five_wrong_tries,
+            a_code_may_be_that_of_any_who_claim_the_address,
             a_new_password_by_token_ends_every_session_and_proves_the_address,
             what_was_set_before_an_address_was_proved_dies_with_the_proof_elsewhere,
             an_address_is_changed_once_it_is_proved_and_back_again,
@@ -242,6 +243,7 @@ macro_rules! store_tests {
         $crate::store_tests! { @one $open, registrations:
             whoever_registers_is_there_with_a_token_and_a_mail_or_not_at_all,
             an_address_that_is_claimed_becomes_the_users_when_it_is_proved,
+            who_registers_beyond_the_bounds_of_an_address_takes_no_code_and_no_claim_away,
             whoever_must_prove_an_address_waits_alike_whether_or_not_another_has_it,
             whoever_gets_an_address_or_goes_waits_no_more,
             who_did_not_prove_an_address_in_time_is_gone_and_nobody_else_is,
@@ -270,6 +272,7 @@ macro_rules! store_tests {
         }
         $crate::store_tests! { @two $open, tokens:
             of_fifty_who_use_one_token_at_once_one_does,
+            of_fifty_tries_at_a_code_at_once_five_are_counted,
         }
         $crate::store_tests! { @one $open, deletion:
             who_asked_to_be_deleted_is_gone_when_the_time_comes_and_not_before,

@@ -10,10 +10,10 @@ use super::tokens::LIFE;
 use crate::clock::OsRandom;
 use crate::store::admin::{Actor, AdminStore, UserEdit};
 use crate::store::{
-    Act, Begin, MailBounds, NewMail, NewToken, Proof, Register, StoreError, Use, Used,
-    WaitingRegistration,
+    Act, Begin, MailBounds, MailClass, MailState, NewMail, NewToken, Proof, Register, StoreError,
+    Use, Used, WaitingRegistration,
 };
-use crate::token::{OneTimeToken, Purpose};
+use crate::token::{OneTimeToken, Purpose, SecretHash};
 use crate::user::{Email, NewUser, ProfileChange, User, UserId, fold_address};
 
 pub async fn whoever_registers_is_there_with_a_token_and_a_mail_or_not_at_all(
@@ -47,6 +47,41 @@ pub async fn an_address_that_is_claimed_becomes_the_users_when_it_is_proved(
     let (third, _) = registered(&*store, "mallory", ADDRESS, 5, None).await.unwrap();
     assert_eq!(store.use_token(prove(&third, ADDRESS)).await.unwrap(), Used::Invalid);
     assert_eq!(mails(&*store).await, [6, 3, 1]);
+}
+
+pub async fn who_registers_beyond_the_bounds_of_an_address_takes_no_code_and_no_claim_away(
+    store: Arc<dyn AdminStore>,
+) {
+    let bounds = MailBounds { an_hour: 1, ..MailBounds::default() };
+    let code = SecretHash::from_stored(&[7; 32]);
+    let mut claims = Vec::new();
+    for (n, name) in (0..).zip(["ada", "eve"]) {
+        let (token, asked) = asked(name, ADDRESS, 2 * n + 1, None);
+        let new = NewToken { code, created_at: after(n), ..asked.token };
+        let [mail, taken] =
+            [asked.mail, asked.taken].map(|mail| NewMail { class: MailClass::Asked, ..mail });
+        let asked = Register { token: new, mail, taken, bounds, ..asked };
+        store.register(asked).await.unwrap();
+        claims.push(token.id());
+    }
+    let states = store.outbox(Some(MailState::Void), None, 10).await.unwrap();
+    assert_eq!(states.iter().map(|row| row.id).collect::<Vec<_>>(), [3], "one too many");
+    let tried = store.try_codes(Purpose::VerifyEmail, ADDRESS, after(2)).await.unwrap();
+    assert_eq!(tried.iter().map(|token| token.id).collect::<Vec<_>>(), [claims[0]]);
+    // Who was told nothing may ask for another mail.
+    let live = store.tokens_for(Purpose::VerifyEmail, ADDRESS, 10).await.unwrap();
+    let live: Vec<_> = live.iter().map(|token| (token.id, token.code)).collect();
+    assert_eq!(live, [(claims[1], None), (claims[0], code)]);
+    // And whoever asks for another one too early keeps what there was.
+    let user = store.tokens_for(Purpose::VerifyEmail, ADDRESS, 1).await.unwrap()[0].user;
+    let again = OneTimeToken::draw(&OsRandom);
+    let address = ADDRESS.to_owned();
+    let new = NewToken::new(&again, Purpose::VerifyEmail, after(3), after(LIFE));
+    let new = NewToken { user, address, code, ..new };
+    let mail = NewMail { class: MailClass::Asked, ..NewMail::new(9, ADDRESS, vec![1], after(3)) };
+    store.issue_token(new, vec![mail], bounds).await.unwrap();
+    assert!(store.token(again.id()).await.unwrap().unwrap().is_used);
+    assert!(!store.token(claims[1]).await.unwrap().unwrap().is_used);
 }
 
 pub async fn whoever_must_prove_an_address_waits_alike_whether_or_not_another_has_it(
@@ -165,6 +200,16 @@ async fn registered(
     mails: i64,
     waits_until: Option<Timestamp>,
 ) -> Result<(OneTimeToken, User), StoreError> {
+    let (token, register) = asked(name, email, mails, waits_until);
+    Ok((token, store.register(register).await?))
+}
+
+fn asked(
+    name: &str,
+    email: &str,
+    mails: i64,
+    waits_until: Option<Timestamp>,
+) -> (OneTimeToken, Register) {
     let token = OneTimeToken::draw(&OsRandom);
     let address = fold_address(email);
     let mail = |id| NewMail {
@@ -184,7 +229,7 @@ async fn registered(
         bounds: MailBounds::default(),
         now: noon(),
     };
-    Ok((token, store.register(register).await?))
+    (token, register)
 }
 
 fn prove(token: &OneTimeToken, to: &str) -> Use {

@@ -1,5 +1,6 @@
 //! What is promised of one-time tokens.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::admin::as_is;
@@ -9,8 +10,8 @@ use crate::clock::OsRandom;
 use crate::password::EncodedPassword;
 use crate::store::admin::{Actor, AdminStore, UserEdit};
 use crate::store::{
-    Act, ConfirmFactor, Confirmed, Leftovers, MailBounds, NewMail, NewToken, Proof, StoreError,
-    Use, Used,
+    Act, CODE_CLAIMS, CODE_TRIES, ConfirmFactor, Confirmed, Leftovers, MailBounds, NewMail,
+    NewToken, Proof, StoreError, Use, Used,
 };
 use crate::token::{Fingerprint, OneTimeToken, Purpose, SecretHash};
 use crate::user::{Email, User, UserId, fold_address};
@@ -92,13 +93,22 @@ pub async fn a_code_is_dead_after_five_wrong_tries(store: Arc<dyn AdminStore>) {
     let new =
         NewToken { code: Some(code), ..new_token(&*store, &token, &ada, Purpose::LoginCode).await };
     store.issue_token(new, Vec::new(), MailBounds::default()).await.unwrap();
-    let found = store.token_for(Purpose::LoginCode, "ada@example.com").await.unwrap().unwrap();
-    assert_eq!((found.id, found.code, found.tries), (token.id(), Some(code), 0));
-    assert_eq!(store.token_for(Purpose::LoginCode, "bob@example.com").await.unwrap(), None);
-    for _ in 0..5 {
-        assert!(store.count_code_try(token.id()).await.unwrap());
+    let tried = async |purpose, address: &str, at| {
+        store.try_codes(purpose, address, after(at)).await.unwrap()
+    };
+    for (purpose, address, at) in [
+        (Purpose::LoginCode, "bob@example.com", 0),
+        (Purpose::ResetPassword, "ada@example.com", 0),
+        (Purpose::LoginCode, "ada@example.com", LIFE),
+    ] {
+        assert_eq!(tried(purpose, address, at).await, [], "{purpose:?} {address} {at}");
     }
-    assert!(!store.count_code_try(token.id()).await.unwrap());
+    for tries in 1..=CODE_TRIES {
+        let found = tried(Purpose::LoginCode, "ada@example.com", 0).await;
+        assert_eq!((found[0].id, found[0].code), (token.id(), Some(code)));
+        assert_eq!((found[0].tries, found.len()), (tries, 1));
+    }
+    assert_eq!(tried(Purpose::LoginCode, "ada@example.com", 0).await, []);
     // The fifth one may have been right.
     let take = Use {
         purpose: Purpose::LoginCode,
@@ -107,6 +117,69 @@ pub async fn a_code_is_dead_after_five_wrong_tries(store: Arc<dyn AdminStore>) {
         ..verify(&token)
     };
     assert!(is_done(&store.use_token(take).await.unwrap()));
+}
+
+pub async fn a_code_may_be_that_of_any_who_claim_the_address(store: Arc<dyn AdminStore>) {
+    let claim = async |n: u32, with_code: bool| {
+        let user = make_user(&*store, &format!("user{n}")).await;
+        let token = OneTimeToken::draw(&OsRandom);
+        let new = new_token(&*store, &token, &user, Purpose::VerifyEmail).await;
+        let code = with_code.then(|| SecretHash::from_stored(&[7; 32]).unwrap());
+        let address = "ada@example.com".to_owned();
+        let new = NewToken { address, code, created_at: after(n.into()), ..new };
+        store.issue_token(new, Vec::new(), MailBounds::default()).await.unwrap();
+        token.id().as_i64()
+    };
+    let tried = async || {
+        let tried = store.try_codes(Purpose::VerifyEmail, "ada@example.com", after(60)).await;
+        tried.unwrap().iter().map(|token| (token.id.as_i64(), token.tries)).collect::<BTreeSet<_>>()
+    };
+    let first = claim(0, true).await;
+    assert_eq!(tried().await, BTreeSet::from([(first, 1)]));
+    // Whoever claims it later takes nothing away; what has no code is not tried.
+    let second = claim(1, true).await;
+    claim(2, false).await;
+    assert_eq!(tried().await, BTreeSet::from([(first, 2), (second, 1)]));
+    for _ in 0..3 {
+        tried().await;
+    }
+    assert_eq!(tried().await, BTreeSet::from([(second, 5)]), "each is tried five times");
+    assert_eq!(tried().await, BTreeSet::new());
+    // Of many those that were made last.
+    let mut many = Vec::new();
+    for n in 3..4 + CODE_CLAIMS {
+        many.push((claim(n, true).await, 1));
+    }
+    assert_eq!(tried().await, many.into_iter().skip(1).collect());
+    let listed = store.tokens_for(Purpose::VerifyEmail, "ada@example.com", 100).await.unwrap();
+    assert_eq!(listed.len(), 4 + CODE_CLAIMS as usize);
+    assert_eq!(listed.last().map(|token| token.id.as_i64()), Some(first), "the newest first");
+}
+
+pub async fn of_fifty_tries_at_a_code_at_once_five_are_counted(
+    [one, two]: [Arc<dyn AdminStore>; 2],
+) {
+    for name in ["ada", "bob"] {
+        let user = make_user(&*one, name).await;
+        let token = OneTimeToken::draw(&OsRandom);
+        let new = new_token(&*one, &token, &user, Purpose::VerifyEmail).await;
+        let (address, code) = ("ada@example.com".to_owned(), SecretHash::from_stored(&[7; 32]));
+        let new = NewToken { address, code, ..new };
+        one.issue_token(new, Vec::new(), MailBounds::default()).await.unwrap();
+    }
+    let tries: Vec<_> = (0..50)
+        .map(|n| {
+            let store = if n % 2 == 0 { Arc::clone(&one) } else { Arc::clone(&two) };
+            tokio::spawn(async move {
+                store.try_codes(Purpose::VerifyEmail, "ada@example.com", noon()).await.unwrap()
+            })
+        })
+        .collect();
+    let mut counted = 0;
+    for tried in tries {
+        counted += tried.await.unwrap().len();
+    }
+    assert_eq!(counted, 2 * CODE_TRIES as usize);
 }
 
 pub async fn a_new_password_by_token_ends_every_session_and_proves_the_address(

@@ -57,17 +57,25 @@ async fn made_lately(transaction: &Transaction<'_>, new: &NewToken) -> Result<i6
     Ok(row.try_get(0)?)
 }
 
+/// Issues a token with its mail, or, where there were too many mails already, without.
 pub(super) async fn issue(
     transaction: &Transaction<'_>,
     new: &NewToken,
-    is_live: bool,
+    is_sent: bool,
 ) -> Result<(), Failure> {
     let (user, purpose) = (new.user.map(|user| user.to_string()), new.purpose.as_str());
-    let is_live = is_live || new.purpose == Purpose::Undo;
-    if is_live && new.purpose != Purpose::Undo {
+    if new.purpose != Purpose::Undo {
         hold(transaction, new).await?;
+    }
+    // What a mail that was not sent would have said. The next one is made from it.
+    let stays = !is_sent
+        && new.purpose == Purpose::VerifyEmail
+        && !is_older_there(transaction, new).await?;
+    let is_live = is_sent || stays || new.purpose == Purpose::Undo;
+    if is_sent && new.purpose != Purpose::Undo {
         end_older(transaction, new).await?;
     }
+    let code = new.code.as_ref().filter(|_| !stays);
     let insert = transaction.prepare_cached(statements::ADD_TOKEN).await?;
     let payload = serde_json::to_string(&new.payload)
         .map_err(|error| StoreError::Failed(error.to_string()))?;
@@ -80,7 +88,7 @@ pub(super) async fn issue(
                 &user,
                 &new.address,
                 &new.secret.as_bytes().as_slice(),
-                &new.code.as_ref().map(|code| code.as_bytes().as_slice()),
+                &code.map(|code| code.as_bytes().as_slice()),
                 &new.fingerprint.as_bytes().as_slice(),
                 &payload,
                 &micros(new.created_at),
@@ -92,20 +100,27 @@ pub(super) async fn issue(
     Ok(())
 }
 
-/// A newer one ends the older ones: the user's, or the address's where there is no user.
+/// A newer one ends the older ones.
 async fn end_older(transaction: &Transaction<'_>, new: &NewToken) -> Result<(), Failure> {
     let (user, purpose) = (new.user.map(|user| user.to_string()), new.purpose.as_str());
-    let end = transaction
-        .prepare_cached(
-            "UPDATE one_time_tokens SET used_at = $1
-             WHERE purpose = $2 AND used_at IS NULL
-                 AND CASE WHEN $3::text IS NULL THEN user_id IS NULL AND address = $4
-                     ELSE user_id = $3 END",
-        )
-        .await?;
-    transaction.execute(&end, &[&micros(new.created_at), &purpose, &user, &new.address]).await?;
+    let sql = format!("UPDATE one_time_tokens SET used_at = $4 WHERE {OLDER}");
+    let end = transaction.prepare_cached(&sql).await?;
+    transaction.execute(&end, &[&purpose, &user, &new.address, &micros(new.created_at)]).await?;
     Ok(())
 }
+
+/// Whether there is an older one that would end.
+async fn is_older_there(transaction: &Transaction<'_>, new: &NewToken) -> Result<bool, Failure> {
+    let (user, purpose) = (new.user.map(|user| user.to_string()), new.purpose.as_str());
+    let sql = format!("SELECT EXISTS (SELECT 1 FROM one_time_tokens WHERE {OLDER})");
+    let look = transaction.prepare_cached(&sql).await?;
+    let row = transaction.query_one(&look, &[&purpose, &user, &new.address]).await?;
+    Ok(row.try_get(0)?)
+}
+
+/// The older ones: the user's, or the address's where there is no user.
+const OLDER: &str = "purpose = $1 AND used_at IS NULL
+     AND CASE WHEN $2::text IS NULL THEN user_id IS NULL AND address = $3 ELSE user_id = $2 END";
 
 /// In microseconds.
 const HOUR: i64 = 3_600_000_000;

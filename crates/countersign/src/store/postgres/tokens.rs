@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use deadpool_postgres::{GenericClient, Object, Transaction};
 use jiff::Timestamp;
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 use super::columns::{from_micros, get, micros, unknown, user_id};
 use super::issue::{issue, issue_with_mails};
@@ -13,7 +14,7 @@ use crate::password::EncodedPassword;
 use crate::store::failure::Failure;
 use crate::store::plan::names::folding;
 use crate::store::sql::statements;
-use crate::store::tokens::CODE_TRIES;
+use crate::store::tokens::{CODE_CLAIMS, CODE_TRIES};
 use crate::store::{
     Act, Leftovers, MailBounds, NewMail, NewToken, Register, StoreError, StoredToken, TokenStore,
     Use, Used, WaitingRegistration,
@@ -36,16 +37,22 @@ impl TokenStore for PostgresStore {
         read!(self, client => by_id(client, id))
     }
 
-    async fn token_for(
+    async fn tokens_for(
         &self,
         purpose: Purpose,
         address: &str,
-    ) -> Result<Option<StoredToken>, StoreError> {
-        read!(self, client => newest(client, purpose, address))
+        limit: u32,
+    ) -> Result<Vec<StoredToken>, StoreError> {
+        read!(self, client => newest(client, purpose, address, limit))
     }
 
-    async fn count_code_try(&self, id: TokenId) -> Result<bool, StoreError> {
-        write!(self, client => count_code_try(client, id))
+    async fn try_codes(
+        &self,
+        purpose: Purpose,
+        address: &str,
+        now: Timestamp,
+    ) -> Result<Vec<StoredToken>, StoreError> {
+        write!(self, client => try_codes(client, purpose, address, now))
     }
 
     async fn use_token(&self, take: Use) -> Result<Used, StoreError> {
@@ -71,21 +78,39 @@ async fn newest(
     client: &Object,
     purpose: Purpose,
     address: &str,
-) -> Result<Option<StoredToken>, Failure> {
+    limit: u32,
+) -> Result<Vec<StoredToken>, Failure> {
     let sql = format!(
         "SELECT {COLUMNS} FROM one_time_tokens
          WHERE address = $1 AND purpose = $2 AND used_at IS NULL AND user_id IS NOT NULL
-         ORDER BY created_at DESC, id DESC LIMIT 1"
+         ORDER BY created_at DESC, id DESC LIMIT $3"
     );
     let statement = client.prepare_cached(&sql).await?;
-    let row = client.query_opt(&statement, &[&address, &purpose.as_str()]).await?;
-    row.as_ref().map(token).transpose()
+    let rows = client.query(&statement, &[&address, &purpose.as_str(), &i64::from(limit)]).await?;
+    rows.iter().map(token).collect()
 }
 
-async fn count_code_try(client: &Object, id: TokenId) -> Result<bool, Failure> {
-    let statement = client.prepare_cached(statements::COUNT_CODE_TRY).await?;
-    let most = i32::try_from(CODE_TRIES).unwrap_or(i32::MAX);
-    Ok(client.execute(&statement, &[&id.as_i64(), &most]).await? == 1)
+/// The rows are held before they are counted: of two tries at once none is forgotten.
+async fn try_codes(
+    client: &Object,
+    purpose: Purpose,
+    address: &str,
+    now: Timestamp,
+) -> Result<Vec<StoredToken>, Failure> {
+    let sql = format!(
+        "UPDATE one_time_tokens SET tries = tries + 1 WHERE id IN (
+             SELECT id FROM one_time_tokens
+             WHERE address = $1 AND purpose = $2 AND used_at IS NULL AND user_id IS NOT NULL
+                 AND code_hash IS NOT NULL AND tries < $3 AND expires_at > $4
+             ORDER BY created_at DESC, id DESC LIMIT $5 FOR UPDATE)
+         RETURNING {COLUMNS}"
+    );
+    let statement = client.prepare_cached(&sql).await?;
+    let tries = i32::try_from(CODE_TRIES).unwrap_or(i32::MAX);
+    let values: [&(dyn ToSql + Sync); 5] =
+        [&address, &purpose.as_str(), &tries, &micros(now), &i64::from(CODE_CLAIMS)];
+    let rows = client.query(&statement, &values).await?;
+    rows.iter().map(token).collect()
 }
 
 /// The user's row is held first, then the token's, as by an operator who ends a user's tokens. Of
@@ -332,8 +357,8 @@ async fn make_user(client: &mut Object, register: &Register) -> Result<User, Fai
     let row = Fingerprint::of(&user.password, &fold_address(address), user.is_active);
     let token = NewToken { user: owner, fingerprint: row, ..token.clone() };
     let mail = NewMail { user: owner, ..if is_taken { taken } else { mail }.clone() };
-    outbox::queue(&transaction, &[mail], *bounds).await?;
-    issue(&transaction, &token, true).await?;
+    let is_sent = outbox::queue(&transaction, &[mail], *bounds).await?;
+    issue(&transaction, &token, is_sent).await?;
     let made = users::by_id(&transaction, id)
         .await?
         .ok_or_else(|| StoreError::Failed("a new user is not there".to_owned()))?;

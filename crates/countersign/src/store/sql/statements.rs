@@ -147,10 +147,6 @@ pub(crate) const ADD_TOKEN: &str =
              WHERE user_id = $3 AND purpose = $2 AND purpose = 'undo') AS moments),
          $10, $11)";
 
-/// Takes the token's id, and how many tries there are.
-pub(crate) const COUNT_CODE_TRY: &str =
-    "UPDATE one_time_tokens SET tries = tries + 1 WHERE id = $1 AND tries < $2";
-
 /// Takes the time and the token's id.
 pub(crate) const USE_TOKEN: &str = "UPDATE one_time_tokens SET used_at = $1 WHERE id = $2";
 

@@ -38,18 +38,23 @@ fn made_lately(connection: &Connection, new: &NewToken) -> Result<u32, Failure> 
     Ok(statement.query_row(params![user, new.purpose.as_str(), since], |row| row.get(0))?)
 }
 
-pub(super) fn issue(connection: &Connection, new: &NewToken, is_live: bool) -> Result<(), Failure> {
-    let is_live = is_live || new.purpose == Purpose::Undo;
-    if is_live && new.purpose != Purpose::Undo {
+/// Issues a token with its mail, or, where there were too many mails already, without.
+pub(super) fn issue(connection: &Connection, new: &NewToken, is_sent: bool) -> Result<(), Failure> {
+    // What a mail that was not sent would have said. The next one is made from it.
+    let stays =
+        !is_sent && new.purpose == Purpose::VerifyEmail && !is_older_there(connection, new)?;
+    let is_live = is_sent || stays || new.purpose == Purpose::Undo;
+    if is_sent && new.purpose != Purpose::Undo {
         end_older(connection, new)?;
     }
+    let code = new.code.as_ref().filter(|_| !stays);
     connection.prepare_cached(statements::ADD_TOKEN)?.execute(params![
         new.id.as_i64(),
         new.purpose.as_str(),
         new.user.map(key),
         new.address,
         new.secret.as_bytes(),
-        new.code.as_ref().map(SecretHash::as_bytes),
+        code.map(SecretHash::as_bytes),
         new.fingerprint.as_bytes(),
         serde_json::to_string(&new.payload)
             .map_err(|error| StoreError::Failed(error.to_string()))?,
@@ -60,18 +65,9 @@ pub(super) fn issue(connection: &Connection, new: &NewToken, is_live: bool) -> R
     Ok(())
 }
 
-/// A newer one ends the older ones: the user's, or the address's where there is no user.
+/// A newer one ends the older ones.
 fn end_older(connection: &Connection, new: &NewToken) -> Result<(), Failure> {
-    let of_whom = if new.user.is_some() {
-        "user_id = :user"
-    } else {
-        "user_id IS NULL AND address = :address"
-    };
-    let sql = format!(
-        "UPDATE one_time_tokens SET used_at = :now
-         WHERE purpose = :purpose AND used_at IS NULL AND {of_whom} AND :user IS :user
-             AND :address IS :address"
-    );
+    let sql = format!("UPDATE one_time_tokens SET used_at = :now WHERE {}", older(new));
     connection.prepare_cached(&sql)?.execute(named_params! {
         ":now": micros(new.created_at),
         ":purpose": new.purpose.as_str(),
@@ -79,6 +75,31 @@ fn end_older(connection: &Connection, new: &NewToken) -> Result<(), Failure> {
         ":address": new.address,
     })?;
     Ok(())
+}
+
+/// Whether there is an older one that would end.
+fn is_older_there(connection: &Connection, new: &NewToken) -> Result<bool, Failure> {
+    let sql = format!("SELECT EXISTS (SELECT 1 FROM one_time_tokens WHERE {})", older(new));
+    let mut statement = connection.prepare_cached(&sql)?;
+    let values = named_params! {
+        ":purpose": new.purpose.as_str(),
+        ":user": new.user.map(key),
+        ":address": new.address,
+    };
+    Ok(statement.query_row(values, |row| row.get(0))?)
+}
+
+/// The older ones: the user's, or the address's where there is no user.
+fn older(new: &NewToken) -> String {
+    let of_whom = if new.user.is_some() {
+        "user_id = :user"
+    } else {
+        "user_id IS NULL AND address = :address"
+    };
+    format!(
+        "purpose = :purpose AND used_at IS NULL AND {of_whom} AND :user IS :user
+             AND :address IS :address"
+    )
 }
 
 /// In microseconds.

@@ -13,7 +13,7 @@ use crate::session::RevokedReason;
 use crate::store::failure::Failure;
 use crate::store::plan::names::folding;
 use crate::store::sql::statements;
-use crate::store::tokens::CODE_TRIES;
+use crate::store::tokens::{CODE_CLAIMS, CODE_TRIES};
 use crate::store::{
     Act, Leftovers, MailBounds, NewMail, NewToken, Register, StoreError, StoredToken, TokenStore,
     Use, Used, WaitingRegistration,
@@ -36,17 +36,24 @@ impl TokenStore for SqliteStore {
         self.readers.run(move |c| by_id(c, id)).await
     }
 
-    async fn token_for(
+    async fn tokens_for(
         &self,
         purpose: Purpose,
         address: &str,
-    ) -> Result<Option<StoredToken>, StoreError> {
+        limit: u32,
+    ) -> Result<Vec<StoredToken>, StoreError> {
         let address = address.to_owned();
-        self.readers.run(move |c| newest(c, purpose, &address)).await
+        self.readers.run(move |c| newest(c, purpose, &address, limit)).await
     }
 
-    async fn count_code_try(&self, id: TokenId) -> Result<bool, StoreError> {
-        self.writer.run(move |c| count_code_try(c, id)).await
+    async fn try_codes(
+        &self,
+        purpose: Purpose,
+        address: &str,
+        now: Timestamp,
+    ) -> Result<Vec<StoredToken>, StoreError> {
+        let address = address.to_owned();
+        self.writer.run(move |c| try_codes(c, purpose, &address, now)).await
     }
 
     async fn use_token(&self, take: Use) -> Result<Used, StoreError> {
@@ -71,21 +78,38 @@ fn newest(
     connection: &Connection,
     purpose: Purpose,
     address: &str,
-) -> Result<Option<StoredToken>, Failure> {
+    limit: u32,
+) -> Result<Vec<StoredToken>, Failure> {
     let sql = format!(
         "SELECT {COLUMNS} FROM one_time_tokens
          WHERE address = ? AND purpose = ? AND used_at IS NULL AND user_id IS NOT NULL
-         ORDER BY created_at DESC, id DESC LIMIT 1"
+         ORDER BY created_at DESC, id DESC LIMIT ?"
     );
     let mut statement = connection.prepare_cached(&sql)?;
-    Ok(statement.query_row(params![address, purpose.as_str()], token).optional()?)
+    let tokens = statement.query_map(params![address, purpose.as_str(), limit], token)?;
+    Ok(tokens.collect::<Result<_, _>>()?)
 }
 
-fn count_code_try(connection: &Connection, id: TokenId) -> Result<bool, Failure> {
-    let counted = connection
-        .prepare_cached(statements::COUNT_CODE_TRY)?
-        .execute(params![id.as_i64(), CODE_TRIES])?;
-    Ok(counted == 1)
+fn try_codes(
+    connection: &Connection,
+    purpose: Purpose,
+    address: &str,
+    now: Timestamp,
+) -> Result<Vec<StoredToken>, Failure> {
+    let sql = format!(
+        "UPDATE one_time_tokens SET tries = tries + 1 WHERE id IN (
+             SELECT id FROM one_time_tokens
+             WHERE address = ? AND purpose = ? AND used_at IS NULL AND user_id IS NOT NULL
+                 AND code_hash IS NOT NULL AND tries < ? AND expires_at > ?
+             ORDER BY created_at DESC, id DESC LIMIT ?)
+         RETURNING {COLUMNS}"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let tokens = statement.query_map(
+        params![address, purpose.as_str(), CODE_TRIES, micros(now), CODE_CLAIMS],
+        token,
+    )?;
+    Ok(tokens.collect::<Result<_, _>>()?)
 }
 
 /// One writes at a time: between the look and the change nothing comes.
@@ -294,8 +318,8 @@ fn make_user(connection: &Connection, register: &Register) -> Result<User, Failu
     let row = Fingerprint::of(&user.password, &fold_address(&made.email), made.is_active);
     let token = NewToken { user: owner, fingerprint: row, ..token.clone() };
     let mail = NewMail { user: owner, ..if is_taken { taken } else { mail }.clone() };
-    outbox::queue(connection, &[mail], *bounds)?;
-    issue(connection, &token, true)?;
+    let is_sent = outbox::queue(connection, &[mail], *bounds)?;
+    issue(connection, &token, is_sent)?;
     Ok(made)
 }
 
