@@ -52,6 +52,15 @@ pub trait AuditLog: Send + Sync {
         limit: u32,
     ) -> Result<Option<Vec<PlacedLine>>, StoreError>;
 
+    /// The lines before a place, or all, in the other direction: what
+    /// [`audit_after`](AuditLog::audit_after) would give last comes first; at most `limit`. So it
+    /// is found from where on the last lines are, without reading those before them.
+    async fn audit_before(
+        &self,
+        before: Option<AuditPlace>,
+        limit: u32,
+    ) -> Result<Vec<PlacedLine>, StoreError>;
+
     /// Forgets lines before `before`; at most `limit`. How many went.
     async fn forget_audit(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 }

@@ -342,6 +342,7 @@ macro_rules! store_tests {
         $crate::store_tests! { @one $open, admin_audit:
             each_line_comes_back_as_it_was_written_there_and_back_under_every_filter,
             whoever_carries_the_log_elsewhere_meets_each_line_once_and_goes_on_from_a_place,
+            the_last_lines_are_found_from_the_end_and_behind_each_comes_what_is_read_after_it,
             a_detail_is_cut_and_nothing_in_it_does_harm,
             lines_are_forgotten_by_age_the_oldest_first,
             counts_of_an_hour_add_up_and_the_highest_of_live_sessions_stays,

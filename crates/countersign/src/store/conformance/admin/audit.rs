@@ -121,6 +121,35 @@ pub async fn whoever_carries_the_log_elsewhere_meets_each_line_once_and_goes_on_
     assert_eq!(carried(&*store, Some(place), 1).await.0, [line(40)]);
 }
 
+pub async fn the_last_lines_are_found_from_the_end_and_behind_each_comes_what_is_read_after_it(
+    store: Arc<dyn AdminStore>,
+) {
+    assert_eq!(store.audit_before(None, 7).await.unwrap(), Vec::new());
+    // Whenever it is said to have happened.
+    let written: Vec<_> = (0..30).map(|number| line((number * 7) % 30)).collect();
+    for lines in written.chunks(4) {
+        store.note(lines).await.unwrap();
+    }
+    // When all can be read forwards, they can be read backwards.
+    carried(&*store, None, 30).await;
+    let (mut met, mut place) = (Vec::new(), None);
+    loop {
+        let lines = store.audit_before(place, 7).await.unwrap();
+        assert!(lines.len() <= 7);
+        for found in &lines {
+            let behind = carried(&*store, Some(found.place), met.len()).await.0;
+            assert_eq!(behind, met.iter().rev().cloned().collect::<Vec<_>>());
+            met.push(found.row.line.clone());
+        }
+        match lines.last() {
+            Some(last) => place = Some(last.place),
+            None => break,
+        }
+    }
+    met.reverse();
+    assert_eq!(met, written);
+}
+
 /// So many lines behind a place, by parts, and the last place. A store whose databases share
 /// something may keep them back for a moment.
 async fn carried(

@@ -39,6 +39,14 @@ impl AuditLog for PostgresStore {
         read!(self, client => behind(client, after, limit))
     }
 
+    async fn audit_before(
+        &self,
+        before: Option<AuditPlace>,
+        limit: u32,
+    ) -> Result<Vec<PlacedLine>, StoreError> {
+        read!(self, client => ahead_of(client, before, limit))
+    }
+
     async fn forget_audit(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         write!(self, client => forget(client, before, limit))
     }
@@ -135,15 +143,32 @@ async fn behind(
         .await?;
     let (batch, id) = after.map_or((-1, 0), |place| (place.batch, place.id));
     let rows = client.query(&statement, &[&batch, &id, &i64::from(limit)]).await?;
-    let placed = |row: &Row| {
-        let batch = get(row, "xid")?;
-        let row = audit_row(row)?;
-        Ok::<_, Failure>(PlacedLine {
-            place: AuditPlace { batch, id: row.id, at: row.line.at },
-            row,
-        })
-    };
     rows.iter().map(placed).collect::<Result<_, _>>().map(Some)
+}
+
+/// The same backwards, from the last one that none which is still open stands before.
+async fn ahead_of(
+    client: &Object,
+    before: Option<AuditPlace>,
+    limit: u32,
+) -> Result<Vec<PlacedLine>, Failure> {
+    let statement = client
+        .prepare_cached(&format!(
+            "SELECT xid, {COLUMNS} FROM audit_events
+             WHERE (xid, id) < ($1, $2)
+                 AND xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+             ORDER BY xid DESC, id DESC LIMIT $3"
+        ))
+        .await?;
+    let (batch, id) = before.map_or((i64::MAX, 0), |place| (place.batch, place.id));
+    let rows = client.query(&statement, &[&batch, &id, &i64::from(limit)]).await?;
+    rows.iter().map(placed).collect()
+}
+
+fn placed(row: &Row) -> Result<PlacedLine, Failure> {
+    let batch = get(row, "xid")?;
+    let row = audit_row(row)?;
+    Ok(PlacedLine { place: AuditPlace { batch, id: row.id, at: row.line.at }, row })
 }
 
 /// Whether this log has, or had, such a line.

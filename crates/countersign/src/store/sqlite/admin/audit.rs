@@ -39,6 +39,14 @@ impl AuditLog for SqliteStore {
         self.readers.run(move |c| behind(c, after, limit)).await
     }
 
+    async fn audit_before(
+        &self,
+        before: Option<AuditPlace>,
+        limit: u32,
+    ) -> Result<Vec<PlacedLine>, StoreError> {
+        self.readers.run(move |c| ahead_of(c, before, limit)).await
+    }
+
     async fn forget_audit(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         self.writer.run(move |c| forget(c, before, limit)).await
     }
@@ -106,11 +114,24 @@ fn behind(
     ))?;
     let after = after.map_or(0, |place| place.id);
     let rows = statement.query_map(params![after, limit], row)?;
-    let placed = |row: AuditRow| PlacedLine {
-        place: AuditPlace { batch: 0, id: row.id, at: row.line.at },
-        row,
-    };
     Ok(Some(rows.map(|row| row.map(placed)).collect::<Result<_, _>>()?))
+}
+
+fn ahead_of(
+    connection: &Connection,
+    before: Option<AuditPlace>,
+    limit: u32,
+) -> Result<Vec<PlacedLine>, Failure> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM audit_events WHERE id < ? ORDER BY id DESC LIMIT ?"
+    ))?;
+    let before = before.map_or(i64::MAX, |place| place.id);
+    let rows = statement.query_map(params![before, limit], row)?;
+    Ok(rows.map(|row| row.map(placed)).collect::<Result<_, _>>()?)
+}
+
+fn placed(row: AuditRow) -> PlacedLine {
+    PlacedLine { place: AuditPlace { batch: 0, id: row.id, at: row.line.at }, row }
 }
 
 /// Whether this log has, or had, such a line.
