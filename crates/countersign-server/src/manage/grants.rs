@@ -12,6 +12,7 @@ use super::caller::Caller;
 use super::shown::shown;
 use super::state::Manage;
 use crate::admin::rules::Permit;
+use crate::operate::groups::group_id;
 
 /// Every permission.
 #[derive(Serialize, ToSchema)]
@@ -71,10 +72,8 @@ pub(super) async fn grants_of(
         few("groups", &names)?;
         grants.groups.clear();
         for name in names {
-            // Of all names that begin so, the shortest comes first.
-            let found = store.groups(&name, None, 1).await?;
-            let found = found.first().filter(|group| group.name == name);
-            grants.groups.push(found.ok_or_else(|| unknown("groups", "group", &name))?.id);
+            let found = group_id(&**store, &name).await?;
+            grants.groups.push(found.ok_or_else(|| unknown("groups", "group", &name))?);
         }
     }
     if let Some(names) = permissions {

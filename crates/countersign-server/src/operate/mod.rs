@@ -7,6 +7,7 @@
 
 pub(crate) mod check;
 pub(crate) mod figures;
+pub(crate) mod groups;
 pub(crate) mod keys;
 mod os_user;
 pub(crate) mod people;

@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 
 use super::Operator;
+use super::groups::group_id;
 use crate::admin::rules::Permit;
 use crate::command_error::CommandError;
 use crate::services::Services;
@@ -85,9 +86,7 @@ impl Operator<'_> {
             return Err(NotMade::Permission(name.clone()));
         }
         for name in &powers.groups {
-            // Of all names that begin so, the shortest comes first.
-            let found = self.store.groups(name, None, 1).await?;
-            if found.first().is_none_or(|group| group.name != *name) {
+            if group_id(self.store, name).await?.is_none() {
                 return Err(NotMade::Group(name.clone()));
             }
         }
