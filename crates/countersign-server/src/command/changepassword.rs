@@ -47,11 +47,7 @@ impl ChangePassword {
         };
 
         let encoded = services.passwords()?.hash(&password).await?;
-        // A machine that has the database and not the server's secret changes passwords too.
-        let post = services.post().await.unwrap_or_else(|error| {
-            note(format!("No mail tells the user: {}", error.sentence()));
-            None
-        });
+        let post = super::post_or_note(&services).await;
         let operator = Operator::shell(&services);
         match operator.set_password(&user, &encoded, post.as_ref(), &*services.random).await {
             Err(AdminError::Gone) => {

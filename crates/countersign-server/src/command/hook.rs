@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::output::{self, line, note, table};
+use super::values::time;
 use crate::command_error::CommandError;
 use crate::config::Hook;
 use crate::hooks::{Message, Outcome, Sender};
@@ -158,9 +159,4 @@ fn find(context: &Context, name: &str) -> Result<Hook, CommandError> {
             "there is no web hook {name:?}; `countersign hook list` shows them all"
         ))
     })
-}
-
-/// The parser's own words are for programmers.
-fn time(text: &str) -> Result<Timestamp, String> {
-    text.parse().map_err(|_| "write a time with its zone, such as 2026-11-23T18:18:57Z".to_owned())
 }

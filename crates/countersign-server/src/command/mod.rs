@@ -20,6 +20,9 @@ mod session;
 mod shell;
 mod token;
 mod user;
+mod user_list;
+mod user_set;
+mod values;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -28,12 +31,13 @@ use std::sync::Arc;
 use clap::{
     Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint,
 };
+use countersign::Post;
 use countersign::clock::{OsRandom, SystemClock};
 
 use crate::command_error::CommandError;
 use crate::config::{Config, ConfigError, SETTINGS};
 use crate::logs::Log;
-use crate::services::Context;
+use crate::services::{Context, Services};
 
 /// First-party login for single-page, mobile and desktop apps, the safe way by default.
 #[derive(Debug, Parser)]
@@ -150,6 +154,21 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), CommandError> {
         Command::Hook(command) => on_runtime(command.run(&context)),
         Command::Completions(_) | Command::Man(_) | Command::Passwords(_) => Ok(()),
     }
+}
+
+/// Who writes the mail that tells a user of an act. A machine that has the database and not the
+/// server's secret acts too.
+async fn post_or_note(services: &Services) -> Option<Post> {
+    services.post().await.unwrap_or_else(|error| {
+        output::note(format!("No mail tells the user: {}", error.sentence()));
+        None
+    })
+}
+
+fn no_such_group(name: &str) -> CommandError {
+    CommandError::new(format!(
+        "there is no group {name:?}; the admin site and the management API list them"
+    ))
 }
 
 fn load(file: Option<&std::path::Path>, matches: &ArgMatches) -> Result<Config, ConfigError> {

@@ -1,24 +1,25 @@
 //! `countersign user …`.
 
-use std::collections::HashMap;
-
 use clap::{Args, Subcommand};
 use countersign::password::{EncodedPassword, UserAttributes};
 use countersign::store::admin::{Grants, UserAct};
 use countersign::token::Purpose;
-use countersign::user::{Email, NAME_MAX_CHARS, NewUser, User, UserId, Username};
+use countersign::user::{Email, NAME_MAX_CHARS, NewUser, UserId, Username};
 use jiff::Timestamp;
 
 use super::new_user_prompt::{NewUserKind, NewUserPrompt};
-use super::output::{JsonList, json, line, note, table};
+use super::output::{json, line, note, table};
 use super::prompt::{self, Asking};
+use super::user_list::ListUsers;
+use super::user_set::SetUser;
+use super::values::time;
 use crate::command_error::CommandError;
 use crate::operate::Operator;
 use crate::operate::people::{Desk, Invitee, Sent};
 use crate::services::{Context, Services, Wanted};
 use crate::text::to_the_second;
 
-/// Make, invite, list, show, activate, deactivate and delete users
+/// Make, invite, list, show, change, activate, deactivate and delete users
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  COUNTERSIGN_PASSWORD=… countersign user create --username alice \
@@ -61,13 +62,10 @@ enum Command {
         /// The user: name, e-mail address or id
         user: String,
     },
-    /// List the users
-    #[command(after_help = "Example:\n  countersign user list --json | jq -r '.[].username'")]
-    List {
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
+    /// List the users, or find some
+    #[command(after_help = "Example:\n  countersign user list --json | jq -r '.[].username'\n  \
+            countersign user list --search example.com --group editors --limit 20")]
+    List(ListUsers),
     /// Show a user
     #[command(after_help = "Example:\n  countersign user show alice@example.com")]
     Show {
@@ -77,6 +75,10 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Change a user's names, address, flags, groups or metadata; what is not named stays
+    #[command(after_help = "Example:\n  countersign user set alice --username ada --staff on\n  \
+            countersign user set alice --add-group editors --metadata '{\"team\": 7}'")]
+    Set(SetUser),
     /// Let a user sign in again
     #[command(after_help = "Example:\n  countersign user activate alice")]
     Activate {
@@ -165,9 +167,8 @@ impl Users {
             Command::Verify(verify) => {
                 verify.run(&Services::open(context, Wanted::There).await?).await
             }
-            Command::List { json } => {
-                list(&Services::open(context, Wanted::There).await?, json).await
-            }
+            Command::List(list) => list.run(&Services::open(context, Wanted::There).await?).await,
+            Command::Set(set) => set.run(&Services::open(context, Wanted::There).await?).await,
             Command::Show { user, json } => {
                 show(&Services::open(context, Wanted::There).await?, &user, json).await
             }
@@ -349,68 +350,6 @@ async fn verify(services: &Services, named: &str) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// Page by page, so that a million users need no more memory than a thousand.
-async fn list(services: &Services, as_json: bool) -> Result<(), CommandError> {
-    let mut list =
-        if as_json { UserListing::Json(JsonList::default()) } else { UserListing::Table };
-    let mut after: Option<UserId> = None;
-    loop {
-        let page = services.store.users(after, PAGE).await?;
-        match &mut list {
-            UserListing::Json(list) => list.print(&page)?,
-            UserListing::Table if after.is_none() || !page.is_empty() => {
-                rows(&page, &waiting(services, &page).await?);
-            }
-            UserListing::Table => {}
-        }
-        after = page.last().map(|user| user.id);
-        if page.len() < PAGE as usize {
-            break;
-        }
-    }
-    if let UserListing::Json(list) = list {
-        list.end();
-    }
-    Ok(())
-}
-
-enum UserListing {
-    Json(JsonList),
-    Table,
-}
-
-/// The addresses that users without one have to prove.
-async fn waiting(
-    services: &Services,
-    users: &[User],
-) -> Result<HashMap<UserId, String>, CommandError> {
-    let bare: Vec<UserId> =
-        users.iter().filter(|user| user.email.is_empty()).map(|user| user.id).collect();
-    let waiting = services.store.registrations_of(&bare).await?;
-    Ok(waiting.into_iter().map(|waits| (waits.user, waits.address)).collect())
-}
-
-fn rows(users: &[User], waiting: &HashMap<UserId, String>) {
-    let yes = |yes: bool| if yes { "yes" } else { "" }.to_owned();
-    table(
-        ["ID", "USERNAME", "E-MAIL", "ACTIVE", "STAFF", "SUPERUSER", "LAST LOGIN"],
-        users.iter().map(|user| {
-            [
-                user.id.to_string(),
-                user.username.clone(),
-                waiting.get(&user.id).map_or_else(
-                    || user.email.clone(),
-                    |address| format!("{address} (to be proved)"),
-                ),
-                yes(user.is_active),
-                yes(user.is_staff),
-                yes(user.is_superuser),
-                user.last_login.map(to_the_second).unwrap_or_default(),
-            ]
-        }),
-    );
-}
-
 async fn show(services: &Services, named: &str, as_json: bool) -> Result<(), CommandError> {
     let user = services.user(named).await?;
     if as_json {
@@ -457,11 +396,6 @@ async fn delete(services: &Services, named: &str, noinput: bool) -> Result<(), C
     Operator::shell(services).act_on_users(&[user.id], UserAct::Delete).await?;
     line(format!("Deleted {} (id {}).", user.username, user.id));
     Ok(())
-}
-
-fn time(text: &str) -> Result<Timestamp, String> {
-    let example = "write the time with its zone, such as 2026-11-23T18:18:57Z";
-    text.parse().map_err(|_| example.to_owned())
 }
 
 const PAGE: u32 = 1000;

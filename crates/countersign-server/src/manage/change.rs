@@ -78,7 +78,7 @@ pub(super) async fn change(
     caller.needs(Permit::ChangeUser)?;
     let seen = if_match(request.headers())?;
     let asked: ChangeUserRequest = caller.body(&manage, request).await?;
-    let (post, random) = (manage.auth.post(), &*manage.services.random);
+    let (post, random) = (Some(&**manage.auth.post()), &*manage.services.random);
     let mut tries = 0;
     loop {
         let before = record(&manage, &id).await?;

@@ -116,12 +116,14 @@ impl<'a> Operator<'a> {
         before: &User,
         edit: &UserEdit,
         seen: Fingerprint,
-        post: &Post,
+        post: Option<&Post>,
         random: &dyn Random,
     ) -> Result<User, AdminError> {
         let after = edit.email.as_ref().map_or("", |email| email.as_str());
         let mut mails = Vec::new();
-        if fold_address(after) != fold_address(&before.email) {
+        if let Some(post) = post
+            && fold_address(after) != fold_address(&before.email)
+        {
             // By an operator, from nowhere; to which address is nobody else's business.
             let values = ["place", "address", "until"].map(|name| (name, String::new()));
             let (kind, whom) = (MailKind::AddressChanged, Addressee::from(before));

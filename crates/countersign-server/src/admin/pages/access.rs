@@ -89,7 +89,7 @@ pub(crate) async fn save(State(admin): State<Admin>, Path(id): Path, posted: Pos
     posted.confirm(&admin).await?;
     let edit = with_grants(&record.user, wanted.clone())?;
     let operator = posted.operator(&admin).who(may_edit);
-    let (post, random) = (admin.auth.post(), &*admin.services.random);
+    let (post, random) = (Some(&**admin.auth.post()), &*admin.services.random);
     let seen_before = fingerprint(&posted.form)?;
     match operator.edit_user(&record.user, &edit, seen_before, post, random).await {
         Ok(_) => {

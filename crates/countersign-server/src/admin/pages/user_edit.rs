@@ -83,7 +83,7 @@ pub(crate) async fn save(State(admin): State<Admin>, Path(id): Path, posted: Pos
     }
     let id = record.user.id;
     let operator = posted.operator(&admin).who(may_edit);
-    let (post, random) = (admin.auth.post(), &*admin.services.random);
+    let (post, random) = (Some(&**admin.auth.post()), &*admin.services.random);
     match operator.edit_user(&record.user, &edit, seen, post, random).await {
         Ok(_) => {
             admin.auth.catch_up().await?;
