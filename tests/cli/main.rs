@@ -1,5 +1,6 @@
 //! The command line: one file a command.
 
+mod audit;
 mod config;
 mod createsuperuser;
 mod factors;

@@ -1,5 +1,6 @@
 //! The command line: one file a command.
 
+mod audit;
 mod changepassword;
 mod check;
 mod config;
@@ -71,6 +72,7 @@ enum Command {
     Token(token::Tokens),
     Mail(mail::MailCommand),
     Hook(hook::HookCommand),
+    Audit(audit::Audit),
     Passwords(passwords::PasswordsCommand),
     Migrate(migrate::Migrate),
     Move(move_store::Move),
@@ -152,6 +154,7 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), CommandError> {
         Command::Token(command) => on_runtime(command.run(&context)),
         Command::Mail(command) => on_runtime(command.run(&context)),
         Command::Hook(command) => on_runtime(command.run(&context)),
+        Command::Audit(command) => on_runtime(command.run(&context)),
         Command::Completions(_) | Command::Man(_) | Command::Passwords(_) => Ok(()),
     }
 }

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 
 use crate::command_error::CommandError;
@@ -83,6 +84,23 @@ pub(super) fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Ite
     line(table.to_string().lines().map(str::trim_end).collect::<Vec<_>>().join("\n"));
 }
 
+/// A row of a table that is printed as it comes: each cell is at least as wide as its column, and
+/// its text as harmless as in a table.
+pub(super) fn columns<const N: usize>(widths: [usize; N], cells: &[String; N]) -> String {
+    let cells = cells.iter().zip(widths).map(|(cell, width)| format!("{:<width$}", shown(cell)));
+    cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+}
+
+/// Whether nobody reads any more what is printed: the other end of a pipe is closed. Who prints now
+/// and then would else notice it with the next line, which may be a day away.
+pub(super) fn is_unread() -> bool {
+    let out = io::stdout();
+    let mut watched = [PollFd::new(&out, PollFlags::empty())];
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let gone = PollFlags::ERR | PollFlags::HUP;
+    poll(&mut watched, Some(&at_once)).is_ok() && watched[0].revents().intersects(gone)
+}
+
 /// A text that a user wrote must neither move the reader's cursor nor turn the text round.
 fn shown(cell: &str) -> String {
     let turns = |c| {
@@ -103,5 +121,7 @@ mod tests {
         assert_eq!(shown("a\u{1b}[2Jb\u{9b}31m\r\nc"), "a\u{fffd}[2Jb\u{fffd}31m\u{fffd}\u{fffd}c");
         assert_eq!(shown("\u{202e}nimda\u{2066}\u{200f}"), "\u{fffd}nimda\u{fffd}\u{fffd}");
         assert_eq!(shown("Zoë שרה 李"), "Zoë שרה 李");
+        let row = ["a\nb", "c", "\u{1b}[2J"].map(str::to_owned);
+        assert_eq!(columns([4, 2, 0], &row), "a\u{fffd}b   c   \u{fffd}[2J");
     }
 }
