@@ -5,6 +5,7 @@ mod config;
 mod createsuperuser;
 mod factors;
 mod keys;
+mod mail;
 mod operation;
 mod password;
 mod passwords;

@@ -3,8 +3,9 @@
 use clap::{Args, Subcommand};
 use countersign::mail::{Mail, MailError, MailKind, Message};
 use countersign::store::MailState;
+use serde_json::json;
 
-use super::output::{line, note, table};
+use super::output::{self, line, note, table};
 use crate::command_error::CommandError;
 use crate::config::MailWay;
 use crate::serve::ConsoleMailer;
@@ -12,6 +13,8 @@ use crate::services::{Context, Services, Wanted};
 
 /// Sends a test mail, shows what mails say, and lists those that wait
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  countersign mail test alice@example.com\n  countersign \
+        mail queue --json")]
 pub(super) struct MailCommand {
     #[command(subcommand)]
     action: Action,
@@ -39,7 +42,14 @@ enum Action {
     },
     /// Lists mails that wait, and those that failed
     #[command(after_help = "Example:\n  countersign mail queue")]
-    Queue,
+    Queue {
+        /// At most so many of each kind, the newest
+        #[arg(long, default_value_t = 100, value_name = "NUMBER")]
+        limit: u32,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 impl MailCommand {
@@ -47,7 +57,7 @@ impl MailCommand {
         match self.action {
             Action::Test { address } => test(context, &address).await,
             Action::Preview { name, language, html } => preview(context, name, &language, html),
-            Action::Queue => queue(context).await,
+            Action::Queue { limit, json } => queue(context, limit, json).await,
         }
     }
 }
@@ -108,26 +118,53 @@ fn preview(
     Ok(())
 }
 
-async fn queue(context: &Context) -> Result<(), CommandError> {
+async fn queue(context: &Context, limit: u32, as_json: bool) -> Result<(), CommandError> {
     let services = Services::open(context, Wanted::There).await?;
     let mut rows = Vec::new();
     for state in [MailState::Waiting, MailState::Failed] {
-        for row in services.store.outbox(Some(state), None, 100).await? {
-            rows.push([
+        let mut found = services.store.outbox(Some(state), None, limit.saturating_add(1)).await?;
+        if found.len() > limit as usize {
+            found.truncate(limit as usize);
+            let state = state.as_str();
+            note(format!("There are more than {limit} {state}; --limit shows more of them."));
+        }
+        rows.extend(found);
+    }
+    if as_json {
+        let rows: Vec<_> = rows
+            .iter()
+            .map(|row| {
+                json!({
+                    "id": row.id,
+                    "state": row.state.as_str(),
+                    "user_id": row.user,
+                    "address": row.address,
+                    "created_at": row.created_at,
+                    "due_at": row.due_at,
+                    "tries": row.tries,
+                    "last_error": row.error,
+                })
+            })
+            .collect();
+        return output::json(&rows);
+    }
+    if rows.is_empty() {
+        note("no mail waits, and none failed");
+        return Ok(());
+    }
+    table(
+        ["STATE", "TO", "QUEUED", "DUE", "TRIES", "LAST ERROR"],
+        rows.into_iter().map(|row| {
+            [
                 row.state.as_str().to_owned(),
                 row.address,
                 row.created_at.to_string(),
                 row.due_at.to_string(),
                 row.tries.to_string(),
                 row.error,
-            ]);
-        }
-    }
-    if rows.is_empty() {
-        note("no mail waits, and none failed");
-        return Ok(());
-    }
-    table(["STATE", "TO", "QUEUED", "DUE", "TRIES", "LAST ERROR"], rows);
+            ]
+        }),
+    );
     Ok(())
 }
 

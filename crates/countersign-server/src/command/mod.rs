@@ -191,3 +191,26 @@ fn on_runtime(command: impl Future<Output = Result<(), CommandError>>) -> Result
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|error| CommandError::new(format!("cannot start: {error}")))?.block_on(command)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn without_example(command: &clap::Command, missing: &mut Vec<String>) {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        if !help.contains("Example:\n  ") {
+            missing.push(command.get_name().to_owned());
+        }
+        for inner in command.get_subcommands() {
+            without_example(inner, missing);
+        }
+    }
+
+    #[test]
+    fn the_help_of_every_command_has_an_example() {
+        let (line, mut missing) = (command_line(), Vec::new());
+        line.clone().debug_assert();
+        without_example(&line, &mut missing);
+        assert_eq!(missing, Vec::<String>::new());
+    }
+}

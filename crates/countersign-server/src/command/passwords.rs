@@ -14,6 +14,8 @@ use crate::text::thousands;
 
 /// Lists of breached passwords
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  countersign passwords build-filter \
+        pwned-passwords-sha1-ordered-by-hash.txt data/breached.filter")]
 pub(super) struct PasswordsCommand {
     #[command(subcommand)]
     command: PasswordsCommands,
