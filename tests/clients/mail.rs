@@ -1,8 +1,10 @@
 //! Mail to a real mail server, with TLS and a login.
 
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::time::Duration;
 
-use countersign_e2e::eventually;
+use countersign_e2e::{TestServer, eventually};
 use serde_json::{Value, json};
 
 use crate::post::Post;
@@ -27,6 +29,31 @@ fn a_mail_goes_to_the_mail_server_over_tls_and_with_a_login() {
     let said = post.world.cli(&["mail", "test", "bob@example.com"]).ok();
     assert!(said.contains("bob@example.com"), "{said}");
     eventually("the test mail arrives", || server.mails().len() == 2);
+}
+
+#[test]
+fn a_mail_that_is_written_into_a_folder_is_for_nobody_but_who_runs_the_server() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("mails");
+    let url = format!("file:{}", folder.display());
+    let world = TestServer::builder().set("mail_url", &url).start();
+    world.user("alice");
+    let ask = json!({"username": "alice"});
+    world.request("POST", "/accounts/password/reset").json(&ask).send().expect(202);
+    let mails = || -> Vec<_> {
+        let entries = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+        entries.filter(|path| path.extension().is_some_and(|end| end == "eml")).collect()
+    };
+    eventually("the mail is there", || !mails().is_empty());
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&folder), mode(&mails()[0])), (0o700, 0o600));
+    assert!(std::fs::read_to_string(&mails()[0]).unwrap().contains("/account/reset"));
+    let said = world.cli(&["check"]).ok();
+    let told = format!("mail: written into {}, and not sent", folder.display());
+    assert!(said.contains(&told) && !said.contains("mail: sent"), "{said}");
+    let elsewhere = ["check", "--public-url", "https://auth.example.com"];
+    let said = world.cli(&elsewhere).stdout();
+    assert!(said.contains("reach nobody"), "{said}");
 }
 
 #[test]

@@ -94,7 +94,7 @@ pub(crate) async fn run(
         MailWay::Console => {
             builder = builder.mailer(Arc::new(ConsoleMailer::after(listeners.announced())));
         }
-        MailWay::By(mailer) => builder = builder.mailer(mailer),
+        MailWay::By(mailer) | MailWay::Into(mailer, _) => builder = builder.mailer(mailer),
     }
     let hooks = Hooks::start(parts.hooks, &services.store, &services.clock).await?;
     let auth = builder.events(Fanout(counts.clone(), recorder.clone())).build().await?;

@@ -86,7 +86,7 @@ async fn test(context: &Context, address: &str) -> Result<(), CommandError> {
         MailWay::Console => {
             countersign::mail::Mailer::send(&ConsoleMailer::default(), &message).await
         }
-        MailWay::By(mailer) => mailer.send(&message).await,
+        MailWay::By(mailer) | MailWay::Into(mailer, _) => mailer.send(&message).await,
     };
     sent.map_err(failed)?;
     line(format!("A mail to {address} was handed on."));

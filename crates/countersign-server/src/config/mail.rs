@@ -1,6 +1,6 @@
 //! The settings of accounts and mail.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use countersign::mail::{FileMailer, MailTemplates, Mailer, SmtpMailer};
@@ -17,6 +17,8 @@ pub(crate) enum MailWay {
     Console,
     /// By whoever sends it.
     By(Arc<dyn Mailer>),
+    /// By who writes it into this folder.
+    Into(Arc<dyn Mailer>, PathBuf),
 }
 
 impl Config {
@@ -68,8 +70,9 @@ impl Config {
             "console:" => Ok(MailWay::Console),
             url => match url.strip_prefix("file:") {
                 Some(folder) => {
-                    let mailer = FileMailer::new(Path::new(folder)).map_err(|e| wrong(&e))?;
-                    Ok(MailWay::By(Arc::new(mailer)))
+                    let folder = PathBuf::from(folder);
+                    let mailer = FileMailer::new(&folder).map_err(|e| wrong(&e))?;
+                    Ok(MailWay::Into(Arc::new(mailer), folder))
                 }
                 None => {
                     let mailer = SmtpMailer::new(url).map_err(|e| wrong(&e))?;

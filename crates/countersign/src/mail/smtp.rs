@@ -1,4 +1,7 @@
-use std::path::PathBuf;
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -101,7 +104,8 @@ impl std::fmt::Debug for SmtpMailer {
     }
 }
 
-/// Writes each mail into a folder, as a file that mail programs open: `MESSAGE-ID.eml`.
+/// Writes each mail into a folder, as a file that mail programs open: `MESSAGE-ID.eml`. A mail may
+/// hold a link that lets in, so that its file is for the owner alone (mode 0600).
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -123,7 +127,7 @@ pub struct FileMailer {
 }
 
 impl FileMailer {
-    /// Writes into `folder`, which is made where it is not there.
+    /// Writes into `folder`, which is made where it is not there (mode 0700).
     ///
     /// # Errors
     /// [`MailUrlError`] when it cannot be made.
@@ -131,8 +135,11 @@ impl FileMailer {
     /// ```
     /// assert!(countersign::mail::FileMailer::new("/proc/nowhere".as_ref()).is_err());
     /// ```
-    pub fn new(folder: &std::path::Path) -> Result<Self, MailUrlError> {
-        std::fs::create_dir_all(folder)
+    pub fn new(folder: &Path) -> Result<Self, MailUrlError> {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
             .map_err(|error| MailUrlError(format!("{}: {error}", folder.display())))?;
         Ok(Self { folder: folder.to_owned() })
     }
@@ -150,11 +157,21 @@ impl Mailer for FileMailer {
         let (unfinished, path) =
             (self.folder.join(format!(".{name}.tmp")), self.folder.join(format!("{name}.eml")));
         let written = tokio::task::spawn_blocking(move || {
-            std::fs::write(&unfinished, bytes)?;
+            write_alone(&unfinished, &bytes)?;
             std::fs::rename(unfinished, path)
         });
         written.await.map_err(MailError::later)?.map_err(MailError::later)
     }
+}
+
+/// Makes a file for its owner alone, in place of one that a killed process has left. Where somebody
+/// has laid a link, nothing is written through it.
+fn write_alone(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.write_all(bytes)
 }
 
 /// A URL of a mail server that does not do.
@@ -301,6 +318,25 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} is not in {text}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_mail_in_a_folder_is_for_its_owner_alone_and_follows_no_link() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+
+        let directory = tempfile::tempdir().unwrap();
+        let [folder, elsewhere] = ["mails", "elsewhere"].map(|name| directory.path().join(name));
+        let mailer = FileMailer::new(&folder).unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&folder), 0o700);
+        std::fs::write(&elsewhere, "of somebody").unwrap();
+        symlink(&elsewhere, folder.join(".7@example.com.tmp")).unwrap();
+        mailer.send(&message()).await.unwrap();
+        assert_eq!(std::fs::read_to_string(&elsewhere).unwrap(), "of somebody");
+        let mail = folder.join("7@example.com.eml");
+        assert_eq!(mode(&mail), 0o600);
+        assert!(std::fs::read_to_string(&mail).unwrap().contains("Message-ID"));
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1, "nothing is left beside it");
     }
 
     #[test]

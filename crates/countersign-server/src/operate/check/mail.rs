@@ -1,5 +1,7 @@
 //! Whether mail is sent, what is missing without it, and how the outbox stands.
 
+use std::path::Path;
+
 use countersign::settings::{AccountSettings, EmailVerification, Registration};
 
 use super::Look;
@@ -23,10 +25,25 @@ impl Look<'_> {
             Ok(MailWay::By(_)) => {
                 self.ok("mail: sent; `countersign mail test ADDRESS` says whether it arrives");
             }
+            Ok(MailWay::Into(_, folder)) => self.folder(config, &folder),
             Err(error) => self.fail(&format!("mail: {error}")),
         }
         if let Err(error) = config.mail_templates() {
             self.fail(&format!("mail: {error}"));
+        }
+    }
+
+    /// A folder that mails are written into.
+    fn folder(&mut self, config: &Config, folder: &Path) {
+        self.mode(folder, 0o700);
+        let folder = folder.display();
+        if config.is_on_localhost().unwrap_or(false) {
+            self.ok(&format!("mail: written into {folder}, and not sent"));
+        } else {
+            self.warn(&format!(
+                "mail_url is file:, so mails with links and codes are written into {folder}, and \
+                 reach nobody; set it to smtp://USER:PASSWORD@HOST:587"
+            ));
         }
     }
 
