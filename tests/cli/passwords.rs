@@ -147,6 +147,38 @@ fn a_list_comes_by_the_standard_input_too() {
     assert!(made.contains("of 2,001 passwords"), "{made}");
 }
 
+#[test]
+fn of_two_who_make_one_file_the_second_is_refused_and_what_was_killed_is_begun_anew() {
+    let world = TestServer::builder().asleep();
+    let [from, to] = ["list.txt", "breached.filter"].map(|name| world.scratch().join(name));
+    std::fs::write(&from, list()).unwrap();
+    let [from, file] = [&from, &to].map(|path| path.to_str().unwrap());
+    let second = || world.cli(&["passwords", "build-filter", from, file]);
+    let unfinished = world.scratch().join("breached.filter.unfinished");
+    let first = || {
+        let arguments = ["passwords", "build-filter", "--passwords", "2000", "-", file];
+        let mut command = world.command(&arguments);
+        let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let running = piped.spawn().unwrap();
+        eventually("it has begun", || unfinished.exists());
+        running
+    };
+    let mut running = first();
+    let said = second().fails(1);
+    assert!(said.contains("another process is making this file"), "{said}");
+    running.stdin.take().unwrap().write_all(list().as_bytes()).unwrap();
+    Finished(running.wait_with_output().unwrap()).ok();
+    let looks = TestServer::builder().set("breached_passwords", file).asleep();
+    assert!(looks.cli(&["check"]).stdout().contains("breached_passwords: 2,001 passwords"));
+
+    let mut running = first();
+    running.kill().unwrap();
+    running.wait().unwrap();
+    assert!(unfinished.exists(), "as a killed one leaves it");
+    second().ok();
+    assert!(!unfinished.exists());
+}
+
 /// A service of ranges on this machine, which answers as it is told.
 struct Service {
     url: String,

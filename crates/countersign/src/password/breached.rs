@@ -9,9 +9,9 @@
 //! of zero), the number of blocks (8), the number of passwords (8), the SHA-256 of the blocks (32),
 //! and the SHA-256 of what stands before it (32). The rest is zero.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest;
@@ -153,7 +153,9 @@ impl BreachedPasswords {
 /// Makes the file. Hashes come in ascending order, as the published list has them, so that the file
 /// is written from its beginning to its end, however long the list is.
 ///
-/// The file appears under its name when it is [finished](Self::finish), and not before.
+/// The file appears under its name when it is [finished](Self::finish), and not before. Until then
+/// it is called `NAME.unfinished`, and is locked: nobody else makes the same file meanwhile, and
+/// what a killed process has left is begun anew.
 ///
 /// ```
 /// use countersign::password::{BreachedWriter, Sha1};
@@ -184,7 +186,7 @@ impl BreachedWriter {
     /// that are not.
     ///
     /// # Errors
-    /// [`BreachedError::File`] when the file cannot be made.
+    /// [`BreachedError::File`] when the file cannot be made, or somebody else is making it.
     ///
     /// ```
     /// use countersign::password::BreachedWriter;
@@ -195,7 +197,7 @@ impl BreachedWriter {
         let mut unfinished = path.as_os_str().to_owned();
         unfinished.push(".unfinished");
         let unfinished = PathBuf::from(unfinished);
-        let file = File::create(&unfinished)
+        let file = alone(&unfinished)
             .map_err(|error| BreachedError::File { path: unfinished.clone(), error })?;
         let mut file = BufWriter::with_capacity(BUFFER, file);
         // The head is written last: without it nothing opens the file.
@@ -288,6 +290,29 @@ impl BreachedWriter {
 
     fn failed(&self, error: io::Error) -> BreachedError {
         BreachedError::File { path: self.unfinished.clone(), error }
+    }
+}
+
+/// Opens the file of this name, empty, and locks it.
+fn alone(path: &Path) -> io::Result<File> {
+    loop {
+        let file = File::options().write(true).create(true).truncate(false).open(path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(io::Error::other(
+                    "another process is making this file; wait until it has done so",
+                ));
+            }
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        // Whoever had the lock may have finished in between: then it is the file in use that was
+        // opened, under the name that it had.
+        let (ours, named) = (file.metadata()?, std::fs::metadata(path));
+        if named.is_ok_and(|named| (named.dev(), named.ino()) == (ours.dev(), ours.ino())) {
+            file.set_len(0)?;
+            return Ok(file);
+        }
     }
 }
 
