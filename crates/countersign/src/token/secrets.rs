@@ -291,7 +291,8 @@ fn create(path: &Path, random: &dyn Random) -> io::Result<()> {
         file.sync_all()?;
         std::fs::hard_link(&draft, path)
     })();
-    std::fs::remove_file(&draft)?;
+    // Where it could not be made, that is what is to be told, not that it cannot be removed.
+    let _ = std::fs::remove_file(&draft);
     written
 }
 
@@ -345,6 +346,16 @@ mod tests {
         assert_eq!(first.refresh(), again.refresh());
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_made_is_told_by_what_hinders_it() {
+        // Nobody makes files there, root neither.
+        let path = Path::new("/sys/secret");
+        let error = Secrets::load_or_create(path, &OsRandom).unwrap_err();
+        let SecretsError::File { error, .. } = error else { panic!("{error}") };
+        assert_eq!(error, std::fs::File::create(path).unwrap_err().to_string());
+        assert!(!error.contains("No such file"), "{error}");
     }
 
     #[test]

@@ -33,13 +33,16 @@ mod user_row;
 mod users;
 mod writer;
 
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{File, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
+use rustix::fs::{Access, access};
 
 use super::{AttemptStore, StoreError};
 use crate::store::due::Passed;
@@ -108,7 +111,7 @@ impl SqliteStore {
         reader: impl Fn() -> Result<Connection, Failure>,
     ) -> Result<Self, StoreError> {
         let readers = (0..READERS).map(|_| reader()).collect::<Result<Vec<_>, Failure>>()?;
-        let thread = |error: std::io::Error| {
+        let thread = |error: io::Error| {
             StoreError::Failed(format!("cannot start a database thread: {error}"))
         };
         let files = Arc::new(files);
@@ -124,7 +127,8 @@ impl SqliteStore {
     /// Changes nothing.
     ///
     /// # Errors
-    /// [`StoreError::Failed`] when the file cannot be read or comes from a newer program.
+    /// [`StoreError::Failed`] when the file cannot be read or comes from a newer program, and where
+    /// nobody lets us see whether there is one.
     ///
     /// ```
     /// use countersign::store::sqlite::SqliteStore;
@@ -136,7 +140,7 @@ impl SqliteStore {
     /// assert!(SqliteStore::pending_migrations(&file).unwrap().is_empty());
     /// ```
     pub fn pending_migrations(path: &Path) -> Result<Vec<&'static str>, StoreError> {
-        let connection = if path.exists() {
+        let connection = if is_there(path)? {
             connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?
         } else {
             Connection::open_in_memory().map_err(|error| store_error(&error))?
@@ -194,16 +198,55 @@ fn store_error(error: &rusqlite::Error) -> StoreError {
     }
 }
 
+/// Whether there is a file. One that we are not let to see is not one that is missing: what was
+/// said of it, or made in its place, would be wrong.
+fn is_there(path: &Path) -> Result<bool, StoreError> {
+    path.try_exists().map_err(|error| {
+        StoreError::Failed(format!("cannot see whether there is {}: {error}", path.display()))
+    })
+}
+
 /// Opens the file for writing, makes it where there is none, and brings its schema up to date.
 fn open_writer(path: &Path) -> Result<Connection, Failure> {
-    // SQLite gives its log the mode of the database file.
-    std::fs::OpenOptions::new()
+    let file = OpenOptions::new()
         .append(true)
         .create(true)
         .mode(0o600)
         .open(path)
-        .map_err(|error| StoreError::Failed(format!("cannot open {}: {error}", path.display())))?;
+        .map_err(|error| unusable(path, &error))?;
+    // What is begun here is nobody else's from its beginning. SQLite gives its log the mode of the
+    // database file.
+    if file.metadata().is_ok_and(|metadata| metadata.len() == 0) {
+        close_to_others(&file, path)?;
+    }
+    // Before SQLite has it: who closes a file gives up every lock that the process has on it.
+    drop(file);
     prepared(path, connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?)
+}
+
+/// Takes a file from everybody but its owner.
+fn close_to_others(file: &File, path: &Path) -> Result<(), StoreError> {
+    let mode = |file: &File| file.metadata().map(|metadata| metadata.permissions().mode());
+    let closed = || -> io::Result<bool> {
+        if mode(file)? & 0o077 == 0 {
+            return Ok(true);
+        }
+        let changed = file.set_permissions(Permissions::from_mode(0o600));
+        // A volume may give its group to every file, and keep that.
+        if mode(file)? & 0o007 == 0 {
+            return Ok(true);
+        }
+        changed.map(|()| false)
+    };
+    let why = match closed() {
+        Ok(true) => return Ok(()),
+        Ok(false) => "its mode does not change".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    Err(StoreError::Failed(format!(
+        "{0} can be read by others, and cannot be taken from them: {why}; run `chmod 600 {0}`",
+        path.display()
+    )))
 }
 
 /// The connection that writes, with the schema up to date.
@@ -242,8 +285,26 @@ fn at(path: &Path, error: &rusqlite::Error) -> StoreError {
         Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
             StoreError::Busy
         }
-        _ => StoreError::Failed(format!("cannot open {}: {error}", path.display())),
+        // SQLite does not say what hinders it. Asked without opening the file: closing it again
+        // would give up the locks that other connections of this process have on it.
+        _ => match access(path, Access::READ_OK | Access::WRITE_OK) {
+            Err(hindrance) => unusable(path, &hindrance.into()),
+            Ok(()) => StoreError::Failed(format!("cannot open {}: {error}", path.display())),
+        },
     }
+}
+
+/// Why the operating system does not let us use the file at `path`, and whose it is.
+fn unusable(path: &Path, error: &io::Error) -> StoreError {
+    let owner = std::fs::metadata(path).map(|metadata| metadata.uid());
+    let what_to_do = match (error.kind(), owner) {
+        (io::ErrorKind::PermissionDenied, Ok(owner)) => format!(
+            "; it belongs to the user with the id {owner}: run this as that user, or give it to \
+             the one who runs the server, with `chown`"
+        ),
+        _ => String::new(),
+    };
+    StoreError::Failed(format!("cannot open {}: {error}{what_to_do}", path.display()))
 }
 
 /// Whether a process goes on waiting for another that writes: for five seconds at least. SQLite by
@@ -269,6 +330,48 @@ mod tests {
     use rusqlite::StatementStatus;
 
     use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn an_empty_file_that_others_may_read_is_closed_to_them_before_anything_is_in_it() {
+        let directory = tempfile::tempdir().unwrap();
+        for (name, is_target) in [("moved", true), ("begun", false)] {
+            let path = directory.path().join(name);
+            std::fs::write(&path, "").unwrap();
+            std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+            if is_target {
+                drop(SqliteTransfer::target(&path).unwrap());
+            } else {
+                drop(SqliteStore::open(&path).unwrap());
+            }
+            assert_eq!(mode(&path), 0o600, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_we_are_not_let_to_see_is_not_one_that_is_missing() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        // A file where a folder should be: that holds for root too.
+        let below = file.join("countersign.sqlite3");
+        let said = SqliteStore::pending_migrations(&below).unwrap_err().to_string();
+        assert!(said.contains("cannot see whether") && said.contains("Not a directory"), "{said}");
+        let said = SqliteTransfer::source(&below).unwrap_err().to_string();
+        assert!(said.contains("Not a directory"), "{said}");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_used_is_told_by_what_hinders_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let denied = io::Error::from(io::ErrorKind::PermissionDenied);
+        let said = unusable(directory.path(), &denied).to_string();
+        let owner = std::fs::metadata(directory.path()).unwrap().uid();
+        assert!(said.contains(&format!("the id {owner}: run this as that user")), "{said}");
+    }
 
     #[test]
     fn what_a_statement_is_bound_to_does_not_prepare_it_anew() {

@@ -2,6 +2,7 @@
 //! else has open does not grant: nobody changes it meanwhile.
 
 use std::fmt::Write;
+use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use super::columns::{
     django_date, from_django_date, from_micros, key, micros, read_user_id, unreadable,
 };
 use super::readers::Readers;
-use super::{connect, migrations, open_writer};
+use super::{close_to_others, connect, is_there, migrations, open_writer, unusable};
 use crate::store::StoreError;
 use crate::store::admin::AuditLine;
 use crate::store::failure::Failure;
@@ -52,7 +53,7 @@ impl SqliteTransfer {
     /// assert!(SqliteTransfer::source("nowhere.sqlite3".as_ref()).is_err());
     /// ```
     pub fn source(path: &Path) -> Result<Self, TransferError> {
-        if !path.exists() {
+        if !is_there(path)? {
             return Err(TransferError::Missing { place: path.display().to_string() });
         }
         let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
@@ -65,7 +66,8 @@ impl SqliteTransfer {
         Self::on(connection)
     }
 
-    /// Opens a file to be filled, or makes it (mode 0600).
+    /// Opens a file to be filled, or makes it. Nobody but its owner may read it (mode 0600),
+    /// whatever mode it had before.
     ///
     /// # Errors
     /// [`TransferError::InUse`], and SQLite's.
@@ -77,6 +79,16 @@ impl SqliteTransfer {
     /// let target = SqliteTransfer::target(&directory.path().join("new.sqlite3")).unwrap();
     /// ```
     pub fn target(path: &Path) -> Result<Self, TransferError> {
+        // Everything that is secret is about to be in them.
+        for suffix in ["", "-wal", "-shm"] {
+            let mut beside = path.as_os_str().to_owned();
+            beside.push(suffix);
+            let beside = Path::new(&beside);
+            if is_there(beside)? {
+                let file = File::options().append(true).open(beside);
+                close_to_others(&file.map_err(|error| unusable(beside, &error))?, beside)?;
+            }
+        }
         let connection = open_writer(path)?;
         hold(&connection, path)?;
         Self::on(connection)
