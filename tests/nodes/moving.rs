@@ -240,4 +240,14 @@ fn arguments_that_make_no_sense_are_told() {
             .contains("there is no database")
     );
     assert!(!home.scratch().join("z").exists(), "and nothing is made");
+    for [from, to] in [
+        ["postgres:///cs?host=/nowhere/a", "postgres:///cs?host=/nowhere/b"],
+        ["postgres://127.0.0.1/cs?port=1", "postgres://127.0.0.1/cs?port=2"],
+    ] {
+        let said = home.cli(&["move", "--from", from, "--to", to]).fails(1);
+        assert!(!said.contains("the same database"), "they are two: {said}");
+    }
+    let same = "postgres:///cs?host=/nowhere/a&sslmode=disable";
+    let said = home.cli(&["move", "--from", same, "--to", "postgres:///cs?host=/nowhere/a"]);
+    assert!(said.fails(1).contains("the same database"), "{}", said.stderr());
 }

@@ -75,11 +75,18 @@ enum DatabaseName {
 
 impl DatabaseName {
     /// What it is called in messages, and by the target that remembers where its rows come from:
-    /// without the password.
+    /// without the password, and with what else of the URL says which database it is.
     fn shown(&self) -> String {
-        match self {
-            Self::Sqlite(path) => format!("sqlite:{}", absolute(path).display()),
-            Self::Postgres(url) => without_password(url.split('?').next().unwrap_or(url)),
+        let url = match self {
+            Self::Sqlite(path) => return format!("sqlite:{}", absolute(path).display()),
+            Self::Postgres(url) => url,
+        };
+        let (base, query) = url.split_once('?').unwrap_or((url, ""));
+        let names = |part: &&str| WHICH.contains(&part.split('=').next().unwrap_or_default());
+        let which: Vec<&str> = query.split('&').filter(names).collect();
+        match which.as_slice() {
+            [] => without_password(base),
+            which => format!("{}?{}", without_password(base), which.join("&")),
         }
     }
 
@@ -203,4 +210,24 @@ fn report(compared: Vec<Compared>) {
 
 fn absolute(path: &Path) -> PathBuf {
     path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_owned())
+}
+
+/// What may stand behind the `?` of a URL and says which database it is.
+const WHICH: [&str; 5] = ["host", "hostaddr", "port", "user", "dbname"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_is_called_by_where_it_is_and_without_its_password() {
+        for (url, shown) in [
+            ("postgres:///cs?host=/tmp/a&sslmode=disable", "postgres:///cs?host=/tmp/a"),
+            ("postgres:///cs?port=5433&host=/tmp/a", "postgres:///cs?port=5433&host=/tmp/a"),
+            ("postgres://me:pw@db/cs?sslmode=verify-full", "postgres://me:…@db/cs"),
+            ("postgres:///?dbname=cs&user=me&password=pw", "postgres:///?dbname=cs&user=me"),
+        ] {
+            assert_eq!(url.parse::<DatabaseName>().unwrap().shown(), shown);
+        }
+    }
 }
