@@ -44,7 +44,7 @@ fn factors_let_in_where_another_secret_and_other_ids_are_on_either_store() {
     let (alice, mut key) = alice_of(&old);
     let file = exported(&old);
     let text = std::fs::read_to_string(&file).unwrap();
-    assert_eq!(text.lines().count(), 2, "{text}");
+    assert_eq!(text.lines().count(), 3, "{text}");
     let line: Value = serde_json::from_str(text.lines().nth(1).unwrap()).unwrap();
     assert_eq!(
         (&line["username"], line["factors"].as_array().unwrap().len()),
@@ -127,11 +127,57 @@ fn what_cannot_be_taken_is_said_and_a_bent_file_gives_nothing() {
         ),
         (text.replace("\"alice\"", "7"), "line 2 is none of"),
         (String::new(), "it is empty"),
-        (text.replace("\"countersign_factors\":1", "\"countersign_factors\":2"), "newer"),
+        (text.replace("\"countersign_factors\":2", "\"countersign_factors\":3"), "newer"),
     ] {
         std::fs::write(&file, &bent).unwrap();
         let refused = new.cli(&["factor", "import", file.to_str().unwrap()]).fails(1);
         assert!(refused.contains(told), "{refused}");
     }
     assert_eq!(new.sql("SELECT count(*) FROM factors").trim(), "0");
+}
+
+#[test]
+fn a_file_that_was_cut_off_is_not_taken_for_a_whole_one() {
+    let old = old_house();
+    alice_of(&old);
+    let file = exported(&old);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let lines: Vec<_> = text.lines().map(|line| format!("{line}\n")).collect();
+    let new = old_house();
+    new.user("alice");
+    let import = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        new.cli(&["factor", "import", file.to_str().unwrap()])
+    };
+    let cut = import(&lines[..2].concat());
+    assert!(cut.fails(1).contains("it is not whole"), "{}", cut.stderr());
+    assert!(cut.stdout().contains("Took 2 second factors"), "{}", cut.stdout());
+    assert!(import(&lines[..1].concat()).fails(1).contains("it is not whole"));
+    assert!(
+        import(&[&lines[0], &lines[2]].map(String::as_str).concat()).fails(1).contains("whole")
+    );
+    assert!(import(&[&text, lines[1].as_str()].concat()).fails(1).contains("behind its end"));
+    // What the first format has, which knew no end.
+    let earlier =
+        lines[..2].concat().replace("\"countersign_factors\":2", "\"countersign_factors\":1");
+    let taken = import(&earlier);
+    taken.ok();
+    assert!(taken.stderr().contains("look whether 1 user"), "{}", taken.stderr());
+}
+
+#[test]
+fn what_a_file_says_neither_moves_the_cursor_of_who_imports_it_nor_names_the_secrets_file_in_vain()
+{
+    let world = old_house();
+    alice_of(&world);
+    let file = exported(&world);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let name = "x\\u001b]0;owned\\u0007\\u001b[2J\\nerror: y";
+    std::fs::write(&file, text.replace("alice", name)).unwrap();
+    let file = file.to_str().unwrap();
+    let said = world.cli(&["factor", "import", file]).stderr();
+    let line = "There is no user x\u{fffd}]0;owned\u{fffd}\u{fffd}[2J\u{fffd}error: y: left out.";
+    assert_eq!(said.trim_end(), line);
+    let said = world.cli(&["factor", "import", file, "--secret-file", "nope"]).fails(1);
+    assert!(said.contains("nope: No such file"), "{said}");
 }

@@ -7,6 +7,7 @@ mod factors;
 mod keys;
 mod mail;
 mod operation;
+mod output;
 mod password;
 mod passwords;
 mod session;

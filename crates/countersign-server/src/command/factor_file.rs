@@ -1,11 +1,12 @@
 //! `countersign factor export` and `import`: second factors on their way to another installation.
 //!
 //! A line of JSON for each user, behind a first one that says under which secret the factors are
-//! sealed. They stay so on the way: the file alone is no second factor.
+//! sealed, and before a last one that says how many users there are: a file that was cut off is
+//! told from a whole one. Factors stay sealed on the way: the file alone is no second factor.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -21,7 +22,7 @@ use countersign::user::{User, UserId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::output::{line, note, text};
+use super::output::{line, note, shown, text};
 use crate::command_error::CommandError;
 use crate::operate::Operator;
 use crate::services::Services;
@@ -59,7 +60,8 @@ impl ExportFactors {
     pub(super) async fn run(self, services: &Services) -> Result<(), CommandError> {
         let keys = FactorKeys::new(&services.secrets().await?)?;
         let head = Head { countersign_factors: FORMAT, sealed_under: keys.mark().to_owned() };
-        line(serde_json::to_string(&head)?);
+        text(&format!("{}\n", serde_json::to_string(&head)?));
+        let mut users = 0;
         let mut search =
             UserSearch { second_factor: Some(true), limit: USERS, ..UserSearch::default() };
         loop {
@@ -69,9 +71,11 @@ impl ExportFactors {
                 let found = services.store.factors_of(user.id).await?;
                 lines.push_str(&serde_json::to_string(&Line::of(user, found, &keys))?);
                 lines.push('\n');
+                users += 1;
             }
             text(&lines);
             if page.next.is_none() {
+                text(&format!("{}\n", serde_json::to_string(&End { end_after_users: users })?));
                 return Ok(());
             }
             search.from = page.next;
@@ -83,14 +87,14 @@ impl ImportFile {
     pub(super) async fn run(self, services: &Services) -> Result<(), CommandError> {
         let here = FactorKeys::new(&services.secrets().await?)?;
         let there = match &self.secret_file {
-            Some(file) => FactorKeys::new(&Secrets::from_text(&std::fs::read_to_string(file)?)?)?,
+            Some(file) => FactorKeys::new(&secret_in(file)?)?,
             None => FactorKeys::new(&services.secrets().await?)?,
         };
         let said = |what: &str| CommandError::new(format!("{}: {what}", self.file.display()));
         let file = File::open(&self.file).map_err(|error| said(&error.to_string()))?;
         let mut lines = Lines { file: BufReader::new(file), number: 0 };
         let head: Head = lines.read().map_err(|error| said(&error))?.ok_or_else(|| said(EMPTY))?;
-        if head.countersign_factors != FORMAT {
+        if !(WITHOUT_END..=FORMAT).contains(&head.countersign_factors) {
             return Err(said("it is of a newer program; start the newer countersign"));
         }
         if head.sealed_under != there.mark() {
@@ -101,15 +105,46 @@ impl ImportFile {
         }
         let keys = Keys { here, there };
         let mut done = Done::default();
-        while let Some(of_user) = lines.read::<Line>().map_err(|error| said(&error))? {
-            done.add(services, of_user, &keys).await.map_err(|error| {
+        let (mut read, mut end) = (0, None);
+        while let Some(entry) = lines.read().map_err(|error| said(&error))? {
+            let of_user = match entry {
+                Entry::User(of_user) if end.is_none() => of_user,
+                Entry::End(last) if end.is_none() => {
+                    end = Some(last.end_after_users);
+                    continue;
+                }
+                _ => return Err(said(&format!("line {} stands behind its end", lines.number))),
+            };
+            read += 1;
+            done.add(services, *of_user, &keys).await.map_err(|error| {
                 let sentence = error.sentence();
                 said(&format!("line {}: {sentence}; what came before it is taken", lines.number))
             })?;
         }
         done.tell();
-        Ok(())
+        match end {
+            Some(users) if users == read => Ok(()),
+            None if head.countersign_factors == WITHOUT_END => {
+                note(format!(
+                    "The file is of an older program, which wrote no end: look whether {} are all \
+                     that were there.",
+                    counted(read, "user")
+                ));
+                Ok(())
+            }
+            _ => Err(said(
+                "it is not whole, as if it had been cut off; what is in it is taken: export again, \
+                 and import that too",
+            )),
+        }
     }
+}
+
+/// The secret in a file of another installation.
+fn secret_in(file: &Path) -> Result<Secrets, CommandError> {
+    let said = |what: String| CommandError::new(format!("{}: {what}", file.display()));
+    let text = std::fs::read_to_string(file).map_err(|error| said(error.to_string()))?;
+    Secrets::from_text(&text).map_err(|error| said(error.to_string()))
 }
 
 /// The keys of both sides.
@@ -139,7 +174,8 @@ impl Done {
         let Some(user) =
             named.map(|found| found.user).filter(|user| user.username == of_user.username)
         else {
-            note(format!("There is no user {}: left out.", of_user.username));
+            // The file may say anything.
+            note(format!("There is no user {}: left out.", shown(&of_user.username)));
             self.unknown += 1;
             return Ok(());
         };
@@ -191,6 +227,20 @@ impl Done {
 struct Head {
     countersign_factors: u32,
     sealed_under: String,
+}
+
+/// A line behind the first one.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Entry {
+    User(Box<Line>),
+    End(End),
+}
+
+/// The last line of a file.
+#[derive(Serialize, Deserialize)]
+struct End {
+    end_after_users: u64,
 }
 
 /// What a user has.
@@ -334,7 +384,10 @@ impl<'de> Deserialize<'de> for Bytes {
     }
 }
 
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+
+/// The first format, whose files do not say where they end.
+const WITHOUT_END: u32 = 1;
 
 const EMPTY: &str = "it is empty; `countersign factor export` makes one";
 

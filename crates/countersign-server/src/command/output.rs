@@ -8,18 +8,36 @@ use serde::Serialize;
 
 use crate::command_error::CommandError;
 
-/// A line of result.
+/// A line of result, for people.
 pub(super) fn line(text: impl AsRef<str>) {
-    self::text(&format!("{}\n", text.as_ref()));
+    self::text(&format!("{}\n", shown_lines(text.as_ref())));
 }
 
-/// Text that ends itself.
+/// Text that ends itself, as it is.
 pub(super) fn text(text: &str) {
-    let mut out = io::stdout().lock();
-    if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
-        // The reader has read enough, as `head` does.
+    let Err(error) = print(text) else { return };
+    // A reader who has read enough, as `head` does, is told nothing.
+    if error.kind() != io::ErrorKind::BrokenPipe {
+        self::error(&format!(
+            "the output cannot be written: {error}. What was to be changed is changed; what was to \
+             be printed is not whole"
+        ));
+    }
+    std::process::exit(1);
+}
+
+/// A line that is shown this once. Where it cannot be written, `lost` says what is to be done, also
+/// where its reader is gone.
+pub(super) fn once(text: &str, lost: &str) {
+    if let Err(error) = print(&format!("{text}\n")) {
+        self::error(&format!("the output cannot be written: {error}. {lost}"));
         std::process::exit(1);
     }
+}
+
+fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush())
 }
 
 /// A line that is not the result: progress, advice.
@@ -34,12 +52,12 @@ pub(super) fn error(sentence: &str) {
 
 /// The reader of standard error may be gone: a command goes on all the same.
 fn tell(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    let _ = writeln!(io::stderr().lock(), "{}", shown_lines(text));
 }
 
 /// A result for scripts.
 pub(super) fn json(value: &impl Serialize) -> Result<(), CommandError> {
-    line(serde_json::to_string_pretty(value)?);
+    text(&format!("{}\n", serde_json::to_string_pretty(value)?));
     Ok(())
 }
 
@@ -102,14 +120,23 @@ pub(super) fn is_unread() -> bool {
 }
 
 /// A text that a user wrote must neither move the reader's cursor nor turn the text round.
-fn shown(cell: &str) -> String {
-    let turns = |c| {
-        let directions = ['\u{61c}', '\u{200e}', '\u{200f}'];
-        directions.contains(&c)
-            || ('\u{202a}'..='\u{202e}').contains(&c)
-            || ('\u{2066}'..='\u{2069}').contains(&c)
-    };
+pub(super) fn shown(cell: &str) -> String {
     cell.chars().map(|c| if c.is_control() || turns(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// The same of a text of ours, which may have several lines, and something of a user's in it.
+fn shown_lines(text: &str) -> String {
+    let is_ours = |c| matches!(c, '\n' | '\t');
+    let is_bad = |c: char| !is_ours(c) && (c.is_control() || turns(c));
+    text.chars().map(|c| if is_bad(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// Whether a character turns the direction of what comes after it.
+fn turns(c: char) -> bool {
+    let directions = ['\u{61c}', '\u{200e}', '\u{200f}'];
+    directions.contains(&c)
+        || ('\u{202a}'..='\u{202e}').contains(&c)
+        || ('\u{2066}'..='\u{2069}').contains(&c)
 }
 
 #[cfg(test)]
@@ -123,5 +150,7 @@ mod tests {
         assert_eq!(shown("Zoë שרה 李"), "Zoë שרה 李");
         let row = ["a\nb", "c", "\u{1b}[2J"].map(str::to_owned);
         assert_eq!(columns([4, 2, 0], &row), "a\u{fffd}b   c   \u{fffd}[2J");
+        let line = "no user a\u{1b}]0;b\u{7}\u{202e}:\n\tleft out";
+        assert_eq!(shown_lines(line), "no user a\u{fffd}]0;b\u{fffd}\u{fffd}:\n\tleft out");
     }
 }

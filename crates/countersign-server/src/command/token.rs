@@ -102,7 +102,14 @@ impl Create {
             row.id,
             to_the_second(row.expires_at)
         ));
-        line(token.expose());
+        let (name, id) = (&row.name, row.id);
+        output::once(
+            token.expose(),
+            &format!(
+                "The token {name} (id {id}) is made, and nobody has it: `countersign token revoke \
+                 {id}` ends it"
+            ),
+        );
         Ok(())
     }
 }
