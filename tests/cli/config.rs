@@ -188,3 +188,29 @@ fn a_mail_template_that_does_not_do_stops_the_start_with_its_file_and_line() {
         assert!(check.stdout().contains(&place), "{}{}", check.stdout(), check.stderr());
     }
 }
+
+#[test]
+fn what_stops_the_start_is_told_by_config_and_check_too() {
+    let world = TestServer::builder().asleep();
+    let templates = world.scratch().join("templates");
+    let templates = templates.to_str().unwrap();
+    for (flag, value, reason) in [
+        ("--log-level", "[[[", "log_level"),
+        ("--log-format", "nonsense", "choose text, json or auto"),
+        ("--mail-templates", templates, "mail_templates"),
+        ("--mail-url", "mail.example.com", "mail_url"),
+        ("--mail-url", "smtp://mail.example.com?ca=/nowhere.pem", "nowhere.pem"),
+    ] {
+        let said = world.cli(&["config", flag, value]).fails(1);
+        assert!(said.contains(reason), "{flag}: {said}");
+        let said = world.cli(&["check", flag, value]);
+        said.fails(1);
+        assert!(said.stdout().contains(reason), "{flag}: {}", said.stdout());
+        let said = world.cli(&["serve", "--listen", "127.0.0.1:0", flag, value]).fails(1);
+        assert!(said.contains(reason), "{flag}: {said}");
+    }
+    // It only looks.
+    let mails = world.scratch().join("mails");
+    world.cli(&["config", "--mail-url", &format!("file:{}", mails.display())]).ok();
+    assert!(!mails.exists());
+}

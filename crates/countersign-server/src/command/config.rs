@@ -32,6 +32,8 @@ impl ShowConfig {
         );
         // A setting that cannot stand is told here as well, before a start tells it.
         config.serve()?;
+        config.mail_templates()?;
+        config.check_mail_url()?;
         line("");
         table(
             ["WHAT FOLLOWS", "VALUE", "FROM"],

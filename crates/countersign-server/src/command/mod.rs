@@ -135,7 +135,8 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), CommandError> {
         random: Arc::new(OsRandom),
     };
     match cli.command {
-        Command::Config(command) => command.run(&context.config),
+        // On a runtime, since what sends mail is made on one.
+        Command::Config(command) => on_runtime(async { command.run(&context.config) }),
         Command::Serve(command) => {
             let log = Log::start(&context.config)?;
             let ended = command.run(&context, &log);

@@ -92,6 +92,7 @@ impl Config {
         let settings = self.settings()?;
         self.database()?;
         self.secret()?;
+        self.log()?;
         settings.check().map_err(|error| ConfigError::Together(error.to_string()))?;
         let options = Options {
             listen: self.listen()?,

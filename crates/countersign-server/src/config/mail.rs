@@ -82,6 +82,15 @@ impl Config {
         }
     }
 
+    /// Whether mail could be sent so, without making a folder. On a Tokio runtime.
+    ///
+    /// # Errors
+    /// As [`mail_way`](Self::mail_way).
+    pub(crate) fn check_mail_url(&self) -> Result<(), ConfigError> {
+        let is_folder = self.text("mail_url").is_some_and(|url| url.starts_with("file:"));
+        if is_folder { Ok(()) } else { self.mail_way().map(drop) }
+    }
+
     /// The texts of mails: the built-in ones, and those of the folder in their place.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ mod error;
 mod example;
 mod hooks;
 mod library;
+mod log;
 mod mail;
 mod table;
 #[cfg(test)]
@@ -31,6 +32,7 @@ pub(crate) use hooks::Hook;
 use hooks::{SECRET_PREFIX, WrittenHook};
 pub(crate) use library::{Database, Options, ServeConfig};
 pub(crate) use mail::MailWay;
+pub(crate) use log::{LogFormat, LogSettings};
 pub(crate) use table::{Kind, SETTINGS, Setting};
 use table::{PREFIX, find};
 pub(crate) use value::{duration, without_password};

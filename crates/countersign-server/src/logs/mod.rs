@@ -13,12 +13,11 @@ use std::time::Duration;
 use tracing::Dispatch;
 use tracing::level_filters::LevelFilter;
 use tracing_log::{AsLog, LogTracer};
-use tracing_subscriber::EnvFilter;
 
 pub(crate) use queue::Fate;
 use queue::Queue;
 
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, LogFormat, LogSettings};
 
 /// The log of this process, begun.
 #[derive(Debug, Clone)]
@@ -33,20 +32,11 @@ impl Log {
     /// # Errors
     /// A format or a filter that there is not.
     pub(crate) fn start(config: &Config) -> Result<Self, ConfigError> {
-        let level = config.text("log_level").unwrap_or("info");
-        let filter = EnvFilter::try_new(level)
-            .map_err(|error| config.wrong("log_level", level, error.to_string()))?;
-        let json = match config.text("log_format").unwrap_or("auto") {
-            "json" => true,
-            "text" => false,
-            "auto" => !io::stderr().is_terminal(),
-            other => {
-                return Err(config.wrong(
-                    "log_format",
-                    other,
-                    "choose text, json or auto".to_owned(),
-                ));
-            }
+        let LogSettings { filter, format } = config.log()?;
+        let json = match format {
+            LogFormat::Json => true,
+            LogFormat::Text => false,
+            LogFormat::Auto => !io::stderr().is_terminal(),
         };
         let fate = Arc::new(Fate::default());
         let queue = Queue::start(io::stderr(), Arc::clone(&fate));
