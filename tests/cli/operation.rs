@@ -1,9 +1,11 @@
 //! `serve`, `migrate` and `check` as an operator meets them.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 
-use countersign_e2e::{Cluster, PASSWORD, TestServer, eventually};
+use countersign_e2e::{Cluster, Finished, PASSWORD, TestServer, eventually};
 
 #[test]
 fn the_first_start_makes_everything_and_lets_nobody_else_in() {
@@ -214,4 +216,94 @@ fn a_command_of_a_newer_program_does_not_change_the_schema_under_an_older_server
     )
     .into_owned();
     assert!(count.contains("steps:0"), "nothing was changed: {count}");
+}
+
+const SUPERUSER: [&str; 6] =
+    ["createsuperuser", "--noinput", "--username", "root", "--email", "root@example.com"];
+
+/// Nobody's number, by the name that every system gives it.
+const NOBODY: u32 = 65_534;
+
+#[test]
+fn who_is_not_let_into_the_data_directory_is_told_so_and_makes_nothing() {
+    let mut world = TestServer::start();
+    world.user("alice");
+    world.stop();
+    let root = fs::metadata(world.scratch()).unwrap().uid() == 0;
+    let set = |mode| {
+        fs::set_permissions(world.data_dir(), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    fs::set_permissions(world.scratch(), fs::Permissions::from_mode(0o755)).unwrap();
+    if !root {
+        set(0o000);
+    }
+    for arguments in [
+        &["user", "list"][..],
+        &["keys", "list"],
+        &["migrate", "--check"],
+        &["migrate"],
+        &["check"],
+        &SUPERUSER,
+    ] {
+        let mut command = world.command(arguments);
+        command.env("COUNTERSIGN_SUPERUSER_PASSWORD", PASSWORD);
+        if root {
+            // Whom every mode lets in.
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        let ended = match command.output() {
+            // The program itself is in a place that nobody else may enter.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return,
+            ended => Finished(ended.unwrap()),
+        };
+        ended.fails(1);
+        let said = ended.stdout() + &ended.stderr();
+        assert!(said.contains("cannot look into"), "{arguments:?}: {said}");
+        assert!(!root || said.contains("sudo -u root "), "{arguments:?}: {said}");
+        for wrong in ["there is no database", "to do: ", "makes it"] {
+            assert!(!said.contains(wrong), "{arguments:?}: {said}");
+        }
+    }
+    set(0o700);
+}
+
+#[test]
+fn what_stands_where_the_data_directory_should_be_is_not_taken_for_nothing() {
+    let world = TestServer::builder().asleep();
+    fs::write(world.data_dir(), "").unwrap();
+    for arguments in [&["user", "list"][..], &["migrate", "--check"], &["check"]] {
+        let ended = world.cli(arguments);
+        ended.fails(1);
+        let said = ended.stdout() + &ended.stderr();
+        assert!(said.contains("Not a directory") && !said.contains("there is no"), "{said}");
+    }
+}
+
+#[test]
+fn a_command_that_makes_a_user_says_in_which_database_and_whether_it_is_new() {
+    let world = TestServer::builder().asleep();
+    let database = world.data_dir().join("countersign.sqlite3");
+    let made = |arguments: &[&str]| {
+        let mut command = world.command(arguments);
+        command.envs([
+            ("COUNTERSIGN_SUPERUSER_PASSWORD", PASSWORD),
+            ("COUNTERSIGN_PASSWORD", PASSWORD),
+        ]);
+        Finished(command.output().unwrap()).ok()
+    };
+    let new = made(&SUPERUSER);
+    let place = database.canonicalize().unwrap();
+    let begun = format!("in a new database, begun just now: {}.", place.display());
+    assert!(
+        new.contains("Made the superuser root with the id 1 ") && new.contains(&begun),
+        "{new}"
+    );
+    let second = made(&["user", "create", "--noinput", "--username", "ada"]);
+    assert!(second.trim_end().ends_with(&format!(" in {}.", place.display())), "{second}");
+    assert!(!second.contains("new database"), "{second}");
+
+    let url = Cluster::shared().database();
+    let world = TestServer::builder().set("database_url", &url).asleep();
+    let new = world.cli(&["user", "create", "--unusable-password", "--noinput", "--username", "a"]);
+    assert!(new.ok().contains("in a new database, begun just now: postgres://"), "{new:?}");
 }

@@ -2,7 +2,9 @@
 //! configured data directory.
 
 use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::Path;
 use std::sync::Arc;
 
 use countersign::Post;
@@ -15,7 +17,7 @@ use countersign::token::Secrets;
 use countersign::user::User;
 
 use crate::command_error::CommandError;
-use crate::config::{Config, Database, MailWay};
+use crate::config::{Config, Database, MailWay, without_password};
 use crate::marker::Marker;
 
 /// Which database will do.
@@ -55,6 +57,8 @@ pub(crate) struct Services {
     pub(crate) store: Arc<dyn AdminStore>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
+    /// Whether the database was begun when it was opened.
+    is_new: bool,
 }
 
 impl Services {
@@ -70,9 +74,10 @@ impl Services {
         let database = config.database()?;
         let make = wanted != Wanted::There;
         refuse_lost(config, &database, wanted)?;
-        if !matches!(wanted, Wanted::UpToDate { .. }) {
-            refuse_older(&database).await?;
-        }
+        let begins = match wanted {
+            Wanted::UpToDate { .. } => false,
+            Wanted::There | Wanted::ThereOrNew => refuse_older(&database).await? && make,
+        };
         if make {
             let directory = config.data_dir();
             DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(|error| {
@@ -83,7 +88,7 @@ impl Services {
             })?;
         }
         let store: Arc<dyn AdminStore> = match database {
-            Database::Sqlite(path) if !make && !path.exists() => {
+            Database::Sqlite(path) if !make && !is_there(&path)? => {
                 return Err(CommandError::new(format!(
                     "there is no database at {}; start the server once, run `countersign migrate`, \
                      or name the right directory with --data-dir",
@@ -113,6 +118,25 @@ impl Services {
             store,
             clock: Arc::clone(&context.clock),
             random: Arc::clone(&context.random),
+            is_new: begins,
+        })
+    }
+
+    /// Where somebody was made: `in PATH`. A database that was begun for them is said to be new,
+    /// since it may be in a directory that was not meant.
+    ///
+    /// # Errors
+    /// A database setting that makes no sense.
+    pub(crate) fn place(&self) -> Result<String, CommandError> {
+        let named = match self.config.database()? {
+            Database::Sqlite(path) => path.canonicalize().unwrap_or(path).display().to_string(),
+            Database::Postgres { url, .. } => {
+                without_password(url.split('?').next().unwrap_or(&url))
+            }
+        };
+        Ok(match self.is_new {
+            true => format!("in a new database, begun just now: {named}"),
+            false => format!("in {named}"),
         })
     }
 
@@ -127,7 +151,7 @@ impl Services {
             return Ok(secrets);
         }
         let path = self.config.data_dir().join("secret");
-        if !path.exists() && !self.store.keys().await?.is_empty() {
+        if !is_there(&path)? && !self.store.keys().await?.is_empty() {
             return Err(CommandError::new(format!(
                 "the secret {} is gone, but the database has keys that were sealed under it; put \
                  the file back, or set COUNTERSIGN_SECRET to what it held",
@@ -137,15 +161,21 @@ impl Services {
         Ok(Secrets::load_or_create(&path, &*self.random)?)
     }
 
+    /// Whether there is a secret, or the first who asks for it would make it.
+    ///
+    /// # Errors
+    /// A secret that is too short, a directory that we are not let to see into.
+    pub(crate) fn has_secret(&self) -> Result<bool, CommandError> {
+        Ok(self.config.secret()?.is_some() || is_there(&self.config.data_dir().join("secret"))?)
+    }
+
     /// Who makes the mails, as the settings have it; nobody where none are sent, and where no
     /// server has made a secret yet.
     ///
     /// # Errors
     /// Settings that do not do, and as for [`secrets`](Self::secrets).
     pub(crate) async fn post(&self) -> Result<Option<Post>, CommandError> {
-        let has_secret =
-            self.config.secret()?.is_some() || self.config.data_dir().join("secret").exists();
-        if !has_secret || matches!(self.config.mail_way()?, MailWay::Nowhere) {
+        if !self.has_secret()? || matches!(self.config.mail_way()?, MailWay::Nowhere) {
             return Ok(None);
         }
         let post = Post::new(&self.secrets().await?, &self.config.settings()?, true);
@@ -191,14 +221,15 @@ fn refuse_lost(config: &Config, database: &Database, wanted: Wanted) -> Result<(
     };
     if matches!(wanted, Wanted::There | Wanted::UpToDate { anew: true })
         || config.secret()?.is_some()
-        || !secret.exists()
+        || !is_there(&secret)?
     {
         return Ok(());
     }
-    if path.exists() && !is_new(&SqliteStore::pending_migrations(path)?) {
+    let is_here = is_there(path)?;
+    if is_here && !is_new(&SqliteStore::pending_migrations(path)?) {
         return Ok(());
     }
-    let what = if path.exists() { "is empty" } else { "is not there" };
+    let what = if is_here { "is empty" } else { "is not there" };
     Err(CommandError::new(format!(
         "the database {} {what}, but there is a secret of an installation beside it, {}; put the \
          database back, with its -wal file if there is one, or restore a backup; to begin with an \
@@ -208,14 +239,23 @@ fn refuse_lost(config: &Config, database: &Database, wanted: Wanted) -> Result<(
     )))
 }
 
-async fn refuse_older(database: &Database) -> Result<(), CommandError> {
+/// Whether anybody can be in the database. A look begins none.
+///
+/// # Errors
+/// As [`Services::open`].
+pub(crate) async fn is_begun(config: &Config) -> Result<bool, CommandError> {
+    Ok(!refuse_older(&config.database()?).await?)
+}
+
+/// Refuses the database of an older program; whether there is none yet.
+async fn refuse_older(database: &Database) -> Result<bool, CommandError> {
     let pending = match database {
-        Database::Sqlite(path) if !path.exists() => return Ok(()),
+        Database::Sqlite(path) if !is_there(path)? => return Ok(true),
         Database::Sqlite(path) => SqliteStore::pending_migrations(path)?,
         Database::Postgres { url, .. } => PostgresStore::pending_migrations(url).await?,
     };
     if pending.is_empty() || is_new(&pending) {
-        return Ok(());
+        return Ok(is_new(&pending));
     }
     Err(CommandError::new(format!(
         "the database was made by an older countersign, and needs {} first; a server of the older \
@@ -227,4 +267,66 @@ async fn refuse_older(database: &Database) -> Result<(), CommandError> {
 /// Whether no step has been taken yet.
 fn is_new(pending: &[&str]) -> bool {
     pending.contains(&"0001_initial")
+}
+
+/// Whether a file is there. One that we are not let to see is not one that is missing: another in
+/// its place would be wrong, and so would be what is said of it.
+///
+/// # Errors
+/// A directory that we are not let to see into, and whatever else hinders the look.
+pub(crate) fn is_there(path: &Path) -> Result<bool, CommandError> {
+    path.try_exists().map_err(|error| CommandError::new(cannot_see(path, &error)))
+}
+
+fn cannot_see(path: &Path, error: &io::Error) -> String {
+    // The innermost directory that can be looked at is the one that hinders us.
+    let above = path.ancestors().skip(1).map(|above| match above.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => above,
+    });
+    let closed = above.filter_map(|above| Some((above, above.metadata().ok()?))).next();
+    match closed.filter(|_| error.kind() == io::ErrorKind::PermissionDenied) {
+        Some((directory, metadata)) => format!(
+            "cannot look into {}: {error}; run this as its owner: sudo -u {} countersign …",
+            directory.display(),
+            name_of(metadata.uid())
+        ),
+        None => format!("cannot look at {}: {error}", path.display()),
+    }
+}
+
+/// The name of a user of this machine, or the number as `sudo` takes it.
+fn name_of(id: u32) -> String {
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let name = users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let (name, number) = (fields.next()?, fields.nth(1)?);
+        (number.parse() == Ok(id)).then(|| name.to_owned())
+    });
+    name.unwrap_or_else(|| format!("'#{id}'"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_we_are_not_let_to_see_is_told_with_whose_it_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        assert_eq!(is_there(&file).ok(), Some(true));
+        assert_eq!(is_there(&directory.path().join("other")).ok(), Some(false));
+        let said = is_there(&file.join("below")).unwrap_err();
+        assert!(said.sentence().contains("Not a directory"), "{said:?}");
+        let denied = io::Error::from(io::ErrorKind::PermissionDenied);
+        let said = cannot_see(&directory.path().join("a/b"), &denied);
+        let whose = name_of(directory.path().metadata().unwrap().uid());
+        let place = format!("cannot look into {}: ", directory.path().display());
+        assert!(said.starts_with(&place) && said.contains(&format!("sudo -u {whose} ")), "{said}");
+        assert_eq!(
+            (name_of(0).as_str(), name_of(4_294_000_000).as_str()),
+            ("root", "'#4294000000'")
+        );
+    }
 }

@@ -58,7 +58,8 @@ impl CreateSuperuser {
         new.is_staff = true;
         new.is_superuser = true;
         let user = Operator::shell(&services).add_user(new, &Grants::default()).await?;
-        line(format!("Made the superuser {} with the id {}.", user.username, user.id));
+        let place = services.place()?;
+        line(format!("Made the superuser {} with the id {} {place}.", user.username, user.id));
         Ok(())
     }
 }

@@ -7,7 +7,7 @@ use countersign::store::sqlite::SqliteStore;
 use super::output::{line, note};
 use crate::command_error::CommandError;
 use crate::config::Database;
-use crate::services::{Context, Services, Wanted};
+use crate::services::{Context, Services, Wanted, is_there};
 
 /// Bring the database's schema up to date; `serve` does it by itself
 #[derive(Debug, Args)]
@@ -21,7 +21,11 @@ pub(super) struct Migrate {
 impl Migrate {
     pub(super) async fn run(self, context: &Context) -> Result<(), CommandError> {
         let pending = match context.config.database()? {
-            Database::Sqlite(path) => SqliteStore::pending_migrations(&path)?,
+            Database::Sqlite(path) => {
+                // One that we are not let to see is told with what to do.
+                is_there(&path)?;
+                SqliteStore::pending_migrations(&path)?
+            }
             Database::Postgres { url, .. } => PostgresStore::pending_migrations(&url).await?,
         };
         if pending.is_empty() {

@@ -6,8 +6,7 @@ use countersign::user::{Email, Username};
 use super::output::note;
 use super::prompt;
 use crate::command_error::CommandError;
-use crate::config::Database;
-use crate::services::{Context, Services, Wanted};
+use crate::services::{Context, Services, Wanted, is_begun};
 
 /// The answers that may be given as flags.
 #[derive(Debug, Args)]
@@ -101,9 +100,7 @@ async fn own_name(context: &Context) -> Result<Option<Username>, CommandError> {
 
 /// Told before the password is asked for. The store has the last word when the user is made.
 async fn is_taken(context: &Context, name: &Username) -> Result<bool, CommandError> {
-    if let Database::Sqlite(path) = context.config.database()?
-        && !path.exists()
-    {
+    if !is_begun(&context.config).await? {
         return Ok(false);
     }
     Ok(Services::open(context, Wanted::There)

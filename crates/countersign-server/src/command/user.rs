@@ -228,7 +228,8 @@ impl Create {
         new.last_name = self.last_name;
         new.is_staff = self.staff;
         let user = Operator::shell(&services).add_user(new, &Grants::default()).await?;
-        line(format!("Made the user {} with the id {}.", user.username, user.id));
+        let place = services.place()?;
+        line(format!("Made the user {} with the id {} {place}.", user.username, user.id));
         Ok(())
     }
 }
@@ -254,6 +255,7 @@ impl Invite {
         };
         let operator = Operator::shell(&services);
         let (user, sent) = operator.invite(&services, &desk, who).await?;
+        note(format!("The user is {}.", services.place()?));
         let (name, id) = (&user.username, user.id);
         match sent {
             Sent::Queued | Sent::Earlier => line(format!(

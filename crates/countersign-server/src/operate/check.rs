@@ -17,7 +17,7 @@ pub(crate) use mail::nobody_registers;
 
 use crate::command_error::CommandError;
 use crate::config::{Config, Database, Source};
-use crate::services::{Context, Services, Wanted};
+use crate::services::{Context, Services, Wanted, is_there};
 use crate::text::to_the_second;
 
 /// Looks at everything, and reads the whole database.
@@ -211,12 +211,19 @@ impl Look<'_> {
             self.mode(&path, 0o640);
         }
         let directory = config.data_dir();
-        if !directory.exists() {
-            self.warn(&format!(
-                "there is no data directory {} yet; the first start makes it",
-                directory.display()
-            ));
-            return Ok(());
+        match is_there(&directory) {
+            Ok(true) => {}
+            Ok(false) => {
+                self.warn(&format!(
+                    "there is no data directory {} yet; the first start makes it",
+                    directory.display()
+                ));
+                return Ok(());
+            }
+            Err(failure) => {
+                self.fail(failure.sentence());
+                return Ok(());
+            }
         }
         self.mode(&directory, 0o700);
         self.owner(&directory);
@@ -231,8 +238,14 @@ impl Look<'_> {
             files.extend([database.clone(), log("-wal"), log("-shm")]);
         }
         for file in files {
-            if file.exists() {
-                self.mode(&file, 0o600);
+            match is_there(&file) {
+                Ok(true) => self.mode(&file, 0o600),
+                Ok(false) => {}
+                Err(failure) => {
+                    // So it is with the rest.
+                    self.fail(failure.sentence());
+                    break;
+                }
             }
         }
         Ok(())
@@ -246,8 +259,15 @@ impl Look<'_> {
                 self.secret_is_bad = true;
                 return;
             }
-            Ok(None) if path.exists() => Secrets::load_or_create(&path, random).err(),
-            Ok(None) => return,
+            Ok(None) => match is_there(&path) {
+                Ok(true) => Secrets::load_or_create(&path, random).err(),
+                Ok(false) => return,
+                // Told with the files.
+                Err(_) => {
+                    self.secret_is_bad = true;
+                    return;
+                }
+            },
             Ok(Some(_)) => None,
         };
         match error {
@@ -305,14 +325,23 @@ impl Look<'_> {
     async fn database(&mut self, context: &Context) -> Result<(), CommandError> {
         let config = &context.config;
         let pending = match config.database()? {
-            Database::Sqlite(path) if !path.exists() => {
-                self.warn(&format!(
-                    "there is no database {} yet; the first start makes it",
-                    path.display()
-                ));
-                return Ok(());
-            }
-            Database::Sqlite(path) => SqliteStore::pending_migrations(&path),
+            Database::Sqlite(path) => match is_there(&path) {
+                Ok(true) => SqliteStore::pending_migrations(&path),
+                Ok(false) => {
+                    self.warn(&format!(
+                        "there is no database {} yet; the first start makes it",
+                        path.display()
+                    ));
+                    return Ok(());
+                }
+                Err(failure) => {
+                    // Told with the files, where these were looked at.
+                    if !is_there(&config.data_dir()).unwrap_or(true) {
+                        self.fail(failure.sentence());
+                    }
+                    return Ok(());
+                }
+            },
             Database::Postgres { url, .. } => PostgresStore::pending_migrations(&url).await,
         };
         match pending {
