@@ -307,3 +307,42 @@ fn a_command_that_makes_a_user_says_in_which_database_and_whether_it_is_new() {
     let new = world.cli(&["user", "create", "--unusable-password", "--noinput", "--username", "a"]);
     assert!(new.ok().contains("in a new database, begun just now: postgres://"), "{new:?}");
 }
+
+#[test]
+fn a_configuration_file_with_secrets_that_others_may_read_is_told() {
+    let mut world = TestServer::builder().asleep();
+    let file = world.scratch().join("countersign.toml");
+    let secret = "secret = \"of this house, of this house, of it\"\n";
+    let mail = "mail_url = \"smtp://me:pw@mail.example.com:587\"\n";
+    let hook = "[[hook]]\nurl = \"https://crm.example.com/in\"\nevents = \"*\"\nsecret = \
+                \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"\n";
+    for (text, what) in
+        [(secret, "secret in "), (mail, "mail_url in "), (hook, "the secret of a web hook in ")]
+    {
+        fs::write(&file, text).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+        let found = world.cli(&["check"]);
+        found.fails(1);
+        let told = found.stdout();
+        assert!(
+            told.contains(&format!("FAIL  {what}")) && told.contains("chmod 0640"),
+            "{what}: {told}"
+        );
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+        assert!(!world.cli(&["check"]).ok().contains("FAIL"));
+    }
+    // The start warns; a volume may leave no choice.
+    fs::write(&file, secret.to_owned() + hook).unwrap();
+    world.wake();
+    world.stop();
+    assert!(!world.log().contains("lets everybody"), "{}", world.log());
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    world.wake();
+    let warned = "has the secret of a web hook, secret in it, and its mode 0644 lets everybody";
+    eventually("it is warned of", || world.log().contains(warned));
+    assert!(!world.log().contains("of this house"), "{}", world.log());
+    world.stop();
+    // Without anything secret the mode is nobody's business.
+    fs::write(&file, "race_window = \"31s\"\n").unwrap();
+    assert!(!world.cli(&["check"]).stdout().contains("countersign.toml"));
+}

@@ -29,6 +29,9 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) fn run(self, context: &Context, log: &Log) -> Result<(), CommandError> {
         let mut parts = context.config.serve()?;
+        if let Some(why) = context.config.open_secrets() {
+            tracing::warn!("{why}");
+        }
         crate::descriptors::raise();
         if let Some(room) = crate::descriptors::room(context.config.database_descriptors()?)
             .filter(|room| *room < parts.options.max_connections)

@@ -63,6 +63,11 @@ impl std::fmt::Debug for WrittenHook {
 }
 
 impl WrittenHook {
+    /// Whether its secret is written with it.
+    pub(super) fn has_secret(&self) -> bool {
+        !self.secrets.is_empty()
+    }
+
     /// Every `[[hook]]` of a file. A value is never told, since it may be the secret.
     pub(super) fn read_all(value: &toml::Value) -> Result<Vec<Self>, String> {
         let tables = value.as_array().and_then(|entries| {

@@ -10,6 +10,7 @@ mod hooks;
 mod library;
 mod log;
 mod mail;
+mod secrets_in_file;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -31,8 +32,9 @@ pub(crate) use example::example;
 pub(crate) use hooks::Hook;
 use hooks::{SECRET_PREFIX, WrittenHook};
 pub(crate) use library::{Database, Options, ServeConfig};
-pub(crate) use mail::MailWay;
 pub(crate) use log::{LogFormat, LogSettings};
+pub(crate) use mail::MailWay;
+use secrets_in_file::SecretsInFile;
 pub(crate) use table::{Kind, SETTINGS, Setting};
 use table::{PREFIX, find};
 pub(crate) use value::{duration, without_password};
@@ -44,6 +46,8 @@ pub(crate) struct Config {
     hooks: Vec<WrittenHook>,
     /// What the environment says of them, by the variables' names without the prefix.
     hook_secrets: BTreeMap<String, SecretString>,
+    /// The file, if one was read that holds what is secret.
+    secrets_in_file: Option<SecretsInFile>,
 }
 
 /// A setting's value as it was written.
@@ -88,6 +92,7 @@ impl Config {
                 .collect(),
             hooks: Vec::new(),
             hook_secrets: BTreeMap::new(),
+            secrets_in_file: None,
         };
         match file {
             Some(path) => config.read_file(path)?,
@@ -244,6 +249,8 @@ impl Config {
         if let Some(hooks) = table.remove("hook") {
             self.hooks = WrittenHook::read_all(&hooks).map_err(error)?;
         }
+        let mut secrets = SecretsInFile::new(path);
+        secrets.add_hooks(&self.hooks);
         let mut seen = BTreeSet::new();
         for (name, value) in value::flatten(table) {
             let setting = find(&name).ok_or_else(|| {
@@ -256,8 +263,10 @@ impl Config {
             }
             let texts = value::texts(&value, setting.list)
                 .map_err(|reason| error(format!("{name}: {reason}")))?;
+            secrets.add(setting, &texts);
             self.set(setting, texts, Source::File(path.to_owned()));
         }
+        self.secrets_in_file = secrets.if_any();
         Ok(())
     }
 }

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 pub(crate) use mail::nobody_registers;
 
 use crate::command_error::CommandError;
-use crate::config::{Config, Database, Source};
+use crate::config::{Config, Database};
 use crate::services::{Context, Services, Wanted, is_there};
 use crate::text::to_the_second;
 
@@ -207,8 +207,8 @@ impl Look<'_> {
     }
 
     fn files(&mut self, config: &Config) -> Result<(), CommandError> {
-        if let Source::File(path) = config.source("secret") {
-            self.mode(&path, 0o640);
+        if let Some((path, what)) = config.secret_file() {
+            self.mode_of(path, 0o640, &format!("{what} in "));
         }
         let directory = config.data_dir();
         match is_there(&directory) {
@@ -297,6 +297,11 @@ impl Look<'_> {
     }
 
     fn mode(&mut self, path: &Path, most: u32) {
+        self.mode_of(path, most, "");
+    }
+
+    /// `what`: what of the file others must not read, where that is not the whole.
+    fn mode_of(&mut self, path: &Path, most: u32, what: &str) {
         let mode = match std::fs::metadata(path) {
             Ok(metadata) => metadata.permissions().mode() & 0o777,
             Err(error) => return self.fail(&format!("{}: {error}", path.display())),
@@ -306,17 +311,17 @@ impl Look<'_> {
             std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o007 == 0)
         };
         if mode & !most == 0 {
-            self.ok(&format!("{}: mode {mode:04o}", path.display()));
+            self.ok(&format!("{what}{}: mode {mode:04o}", path.display()));
         } else if keeps_others_out(path) && around.is_some_and(keeps_others_out) {
             // As in a volume of Kubernetes with `fsGroup`, where no `chmod` lasts.
             self.warn(&format!(
-                "{0}: mode {mode:04o} lets its group in; `chmod {most:04o} {0}` where the volume \
-                 keeps modes",
+                "{what}{0}: mode {mode:04o} lets its group in; `chmod {most:04o} {0}` where the \
+                 volume keeps modes",
                 path.display()
             ));
         } else {
             self.fail(&format!(
-                "{0}: mode {mode:04o} lets others in; run `chmod {most:04o} {0}`",
+                "{what}{0}: mode {mode:04o} lets others in; run `chmod {most:04o} {0}`",
                 path.display()
             ));
         }
