@@ -1,7 +1,9 @@
 //! `countersign factor export` and `import`.
 
-use countersign_e2e::{Cluster, Enrolled, SoftKey, TestServer};
+use countersign_e2e::{Cluster, Enrolled, Finished, SoftKey, TestServer};
 use serde_json::{Value, json};
+
+use crate::terminal::on_a_terminal;
 
 const SECRET: &str = "of the old house, of the old house";
 
@@ -180,4 +182,64 @@ fn what_a_file_says_neither_moves_the_cursor_of_who_imports_it_nor_names_the_sec
     assert_eq!(said.trim_end(), line);
     let said = world.cli(&["factor", "import", file, "--secret-file", "nope"]).fails(1);
     assert!(said.contains("nope: No such file"), "{said}");
+}
+
+#[test]
+fn factors_that_went_with_a_lost_secret_are_told_and_removed_together() {
+    let mut world = TestServer::builder().virtual_time().start();
+    let (alice, _) = alice_of(&world);
+    world.user("bob");
+    let mut browser = world.logged_in("bob");
+    world.enrol(&mut browser);
+    assert!(world.cli(&["check"]).ok().contains("second factors: those of 2 users open"));
+    assert!(world.cli(&["factor", "reset", "--unreadable"]).ok().contains("Every second factor"));
+
+    // As the page of operations has it.
+    world.stop();
+    let secret = world.data_dir().join("secret");
+    std::fs::remove_file(&secret).unwrap();
+    world.sql("DELETE FROM signing_keys");
+    let early = world.cli(&["factor", "reset", "--unreadable", "--noinput"]).fails(1);
+    assert!(early.contains("start the server once"), "{early}");
+    assert!(!secret.exists(), "the start makes it");
+    world.wake();
+    world.user("carol");
+    let mut browser = world.logged_in("carol");
+    world.enrol(&mut browser);
+    world.next_code();
+    let mut browser = world.browser();
+    let token = browser.first_step("alice");
+    browser
+        .second_step(&token, &json!({"code": world.code_of(&alice)}))
+        .expect_problem(401, "factor_invalid");
+    let look = world.cli(&["check"]);
+    look.fails(1);
+    assert!(look.stdout().contains("second factors: 2 of 3 users"), "{}", look.stdout());
+    let listed = world.cli(&["factor", "list", "alice"]).ok();
+    assert!(listed.contains("None of them can be used"), "{listed}");
+    let usable = |name: &str| {
+        let listed = world.cli(&["factor", "list", name, "--json"]).ok();
+        serde_json::from_str::<Value>(&listed).unwrap()["factors"][0]["is_usable"].clone()
+    };
+    assert_eq!((usable("alice"), usable("carol")), (json!(false), json!(true)));
+
+    // Under a wrong secret everybody's would seem to be so.
+    let reset = ["factor", "reset", "--unreadable", "--noinput"];
+    let mut wrong = world.command(&reset);
+    let wrong = Finished(wrong.env("COUNTERSIGN_SECRET", SECRET).output().unwrap()).fails(1);
+    assert!(wrong.contains("another secret"), "{wrong}");
+    assert!(world.cli(&reset[..3]).fails(1).contains("--noinput"), "nobody is there to ask");
+    assert_eq!(world.sql("SELECT count(DISTINCT user_id) FROM factors").trim(), "3");
+    let seen = on_a_terminal(&world, &reset[..3], &[], &[("[y/N]", "y")]).ok();
+    assert!(seen.contains("factors of 2 users that were sealed under another secret?"), "{seen}");
+    assert!(seen.contains("Removed 3 second factors of 2 users."), "{seen}");
+
+    world.browser().login("alice").expect(200);
+    world.browser().login("bob").expect(200);
+    world.browser().first_step("carol");
+    assert!(world.cli(&["check"]).ok().contains("second factors: those of 1 user open"));
+    let lines = "SELECT count(*) FROM audit_events WHERE kind = 'factors_reset'";
+    assert_eq!(world.sql(lines).trim(), "2");
+    world.cli(&["factor", "reset"]).fails(2);
+    world.cli(&["factor", "reset", "alice", "--unreadable"]).fails(2);
 }

@@ -1,7 +1,7 @@
 //! `countersign factor …`.
 
 use clap::{Args, Subcommand};
-use countersign::factor::FactorId;
+use countersign::factor::{FactorId, FactorKeys};
 use countersign::mail::{Mail, MailKind, MailSeal};
 use countersign::store::{NewMail, StoredFactor};
 use countersign::user::{User, fold_address};
@@ -13,8 +13,9 @@ use super::prompt;
 use crate::command_error::CommandError;
 use crate::config::MailWay;
 use crate::operate::Operator;
+use crate::operate::second_factors::{own_keys, unreadable};
 use crate::services::{Context, Services, Wanted};
-use crate::text::to_the_second;
+use crate::text::{counted, to_the_second};
 
 /// List second factors, remove those of who has lost them, and carry them to another installation
 #[derive(Debug, Args)]
@@ -38,10 +39,18 @@ enum Command {
         json: bool,
     },
     /// Remove all second factors of a user, with the recovery codes, and end the user's sessions
-    #[command(after_help = "Example:\n  countersign factor reset alice --noinput")]
+    #[command(
+        after_help = "Example:\n  countersign factor reset alice --noinput\n  countersign factor \
+            reset --unreadable"
+    )]
     Reset {
         /// The user: name, e-mail address or id
-        user: String,
+        #[arg(required_unless_present = "unreadable")]
+        user: Option<String>,
+        /// After the secret was lost: of every user those that were sealed under another one, which
+        /// nobody can use any more
+        #[arg(long, conflicts_with = "user")]
+        unreadable: bool,
         /// Do not ask whether you are sure
         #[arg(long, alias = "no-input")]
         noinput: bool,
@@ -55,7 +64,10 @@ impl FactorCommand {
         let services = Services::open(context, Wanted::There).await?;
         match self.command {
             Command::List { user, json } => list(&services, &user, json).await,
-            Command::Reset { user, noinput } => reset(&services, &user, noinput).await,
+            Command::Reset { user: Some(user), noinput, .. } => {
+                reset(&services, &user, noinput).await
+            }
+            Command::Reset { noinput, .. } => reset_unreadable(&services, noinput).await,
             Command::Export(command) => command.run(&services).await,
             Command::Import(command) => command.run(&services).await,
         }
@@ -67,6 +79,16 @@ async fn list(services: &Services, named: &str, as_json: bool) -> Result<(), Com
     let found = services.store.factors_of(user.id).await?;
     let factors: Vec<StoredFactor> =
         found.factors.into_iter().filter(|factor| factor.is_enrolled).collect();
+    // Where no server has made a secret yet, a look makes none; and what there is is listed without
+    // one too.
+    let secrets = match services.has_secret()? {
+        true => services.secrets().await.ok(),
+        false => None,
+    };
+    let keys = secrets.and_then(|secrets| FactorKeys::new(&secrets).ok());
+    let is_usable = |factor: &StoredFactor| {
+        keys.as_ref().map(|keys| keys.opens(&factor.sealed, factor.id, user.id))
+    };
     if as_json {
         let rows: Vec<_> = factors
             .iter()
@@ -77,6 +99,7 @@ async fn list(services: &Services, named: &str, as_json: bool) -> Result<(), Com
                     "name": factor.name,
                     "created_at": factor.created_at,
                     "last_used_at": factor.last_used_at,
+                    "is_usable": is_usable(factor),
                 })
             })
             .collect();
@@ -85,6 +108,8 @@ async fn list(services: &Services, named: &str, as_json: bool) -> Result<(), Com
             "recovery_codes_left": found.recovery_codes.len(),
         }));
     }
+    let shut = factors.iter().filter(|factor| is_usable(factor) == Some(false)).count();
+    let all_are_shut = shut > 0 && shut == factors.len();
     table(
         ["ID", "KIND", "NAME", "ADDED", "LAST USED"],
         factors.into_iter().map(|factor| {
@@ -97,22 +122,70 @@ async fn list(services: &Services, named: &str, as_json: bool) -> Result<(), Com
             ]
         }),
     );
+    if all_are_shut {
+        line(format!(
+            "None of them can be used, nor can the recovery codes: they were made under another \
+             secret. `countersign factor reset {}` removes them.",
+            user.username
+        ));
+        return Ok(());
+    }
+    if shut > 0 {
+        line(format!(
+            "{shut} of them cannot be used, sealed under another secret; `countersign factor reset \
+             --unreadable` removes what cannot."
+        ));
+    }
     line(format!("Recovery codes left: {}.", found.recovery_codes.len()));
+    Ok(())
+}
+
+/// Asks whether the operator is sure.
+fn make_sure(noinput: bool, question: &str) -> Result<(), CommandError> {
+    if noinput {
+        return Ok(());
+    }
+    prompt::need_terminal("use --noinput to remove them without being asked")?;
+    match prompt::ask(question, |answer| Ok(matches!(answer, "y" | "Y" | "yes")))? {
+        true => Ok(()),
+        false => Err(CommandError::new("nothing was done")),
+    }
+}
+
+async fn reset_unreadable(services: &Services, noinput: bool) -> Result<(), CommandError> {
+    let keys = own_keys(services).await?;
+    let found = unreadable(services, &keys, None).await?;
+    if found.users.is_empty() {
+        line("Every second factor opens with the secret.");
+        return Ok(());
+    }
+    let many = counted(found.users.len() as u64, "user");
+    make_sure(
+        noinput,
+        &format!(
+            "Remove the second factors of {many} that were sealed under another secret? They log \
+             in with their password alone then. [y/N]"
+        ),
+    )?;
+    let (mut users, mut factors) = (0, 0);
+    for id in found.users {
+        // Whoever is gone meanwhile has none.
+        let Some(user) = services.store.user_by_id(id).await? else { continue };
+        let mails = notice(services, &user).await?;
+        let removed = Operator::shell(services).remove_unreadable(&user, &keys, mails).await?;
+        users += u64::from(removed > 0);
+        factors += removed;
+    }
+    line(format!("Removed {} of {}.", counted(factors, "second factor"), counted(users, "user")));
     Ok(())
 }
 
 async fn reset(services: &Services, named: &str, noinput: bool) -> Result<(), CommandError> {
     let user = services.user(named).await?;
-    if !noinput {
-        prompt::need_terminal("use --noinput to remove them without being asked")?;
-        let sure = prompt::ask(
-            &format!("Remove every second factor of {} (id {})? [y/N]", user.username, user.id),
-            |answer| Ok(matches!(answer, "y" | "Y" | "yes")),
-        )?;
-        if !sure {
-            return Err(CommandError::new("nothing was done"));
-        }
-    }
+    make_sure(
+        noinput,
+        &format!("Remove every second factor of {} (id {})? [y/N]", user.username, user.id),
+    )?;
     let mails = notice(services, &user).await?;
     let removed = Operator::shell(services).reset_factors(user.id, mails).await?;
     line(match removed {

@@ -2,6 +2,7 @@
 //! `countersign check` prints and the dashboard shows.
 
 mod devices;
+mod factors;
 mod hooks;
 mod mail;
 
@@ -28,7 +29,7 @@ pub(crate) async fn look_at_all(
     context: &Context,
     listener: &mut dyn Listener,
 ) -> Result<(), CommandError> {
-    let mut look = Look { listener, secret_is_bad: false };
+    let mut look = Look { listener, secret_is_bad: false, is_thorough: true };
     look.configuration(&context.config);
     look.clock(context.clock.now());
     look.files(&context.config)?;
@@ -43,7 +44,7 @@ pub(crate) async fn look_at_all(
 /// A database setting that makes no sense, or a store that does not answer.
 pub(crate) async fn look(services: &Services) -> Result<Vec<(Verdict, String)>, CommandError> {
     let mut found = Vec::new();
-    let mut look = Look { listener: &mut found, secret_is_bad: false };
+    let mut look = Look { listener: &mut found, secret_is_bad: false, is_thorough: false };
     look.configuration(&services.config);
     look.clock(services.clock.now());
     look.files(&services.config)?;
@@ -83,6 +84,8 @@ struct Look<'a> {
     listener: &'a mut dyn Listener,
     /// What is wrong with the secret is said once.
     secret_is_bad: bool,
+    /// Whether there is time to look at everybody.
+    is_thorough: bool,
 }
 
 impl Look<'_> {
@@ -420,7 +423,11 @@ impl Look<'_> {
             None if live.is_empty() => {
                 self.fail("keys: none is live; run `countersign keys rotate --now`");
             }
-            None => self.ok(&format!("keys: {} live, all open with the secret", live.len())),
+            None => {
+                self.ok(&format!("keys: {} live, all open with the secret", live.len()));
+                // Under a secret that is not the right one it would say nothing.
+                self.factors(services, &secrets).await?;
+            }
         }
         Ok(())
     }

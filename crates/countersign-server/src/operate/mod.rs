@@ -11,6 +11,7 @@ pub(crate) mod groups;
 pub(crate) mod keys;
 mod os_user;
 pub(crate) mod people;
+pub(crate) mod second_factors;
 pub(crate) mod service_tokens;
 
 use std::net::IpAddr;

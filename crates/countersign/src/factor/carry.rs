@@ -51,6 +51,12 @@ impl FactorKeys {
         self.handles.of(user).to_vec()
     }
 
+    /// Whether what was sealed for a factor of `owner` opens: whether it was sealed under this
+    /// secret.
+    pub fn opens(&self, sealed: &[u8], factor: FactorId, owner: UserId) -> bool {
+        self.seal.open(sealed, factor, owner).is_ok()
+    }
+
     /// What was sealed here for a factor of `owner`, sealed for the same factor of `new_owner`
     /// there.
     ///
@@ -97,6 +103,8 @@ mod tests {
         let sealed = here.seal.seal(b"a secret", factor, ada).unwrap();
         let carried = here.reseal(&sealed, factor, ada, &there, new).unwrap();
         assert_eq!(&**there.seal.open(&carried, factor, new).unwrap(), b"a secret");
+        assert!(here.opens(&sealed, factor, ada) && there.opens(&carried, factor, new));
+        assert!(!there.opens(&sealed, factor, ada) && !here.opens(&sealed, factor, new));
         assert!(here.reseal(&sealed, factor, new, &there, new).is_err());
         assert!(there.reseal(&sealed, factor, ada, &there, new).is_err());
         assert_eq!(keys("a").mark(), here.mark());
