@@ -108,7 +108,7 @@ pub trait SessionStore: Send + Sync {
     ) -> Result<u64, StoreError>;
 
     /// Ends every session that began at or before `began`; how many there were. For a restored
-    /// backup.
+    /// backup. Every device is asked for a second factor again.
     async fn revoke_sessions_begun_by(
         &self,
         began: Timestamp,

@@ -51,7 +51,7 @@ pub use operators::{AdminSession, OperatorSessions};
 pub use page::{Count, Page, PageCursor};
 pub use service_token::{KnownServiceToken, NewServiceToken, Powers, ServiceTokenRow};
 pub use service_tokens::ServiceTokenStore;
-pub use sessions::{SessionAdmin, SessionSearch};
+pub use sessions::{AfterRestore, SessionAdmin, SessionSearch};
 pub use steps::{STEPS_KEPT, Step, StepKind};
 pub use users::{
     FactorsImported, ImportFactors, UserAct, UserAdmin, UserEdit, UserOrder, UserRecord,

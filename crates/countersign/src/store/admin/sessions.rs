@@ -50,9 +50,42 @@ pub trait SessionAdmin: Send + Sync {
     async fn end_user_sessions(&self, user: UserId, by: &Actor) -> Result<u64, AdminError>;
 
     /// Ends every session that began at or before `began` with the reason `admin`; how many. For a
-    /// restored backup, or for a break-in. Those of the admin site go on. The line that tells of it
-    /// is written with the first of them: a large database takes them some at a time.
+    /// break-in. Every device is asked for a second factor again. Those of the admin site go on.
+    /// The line that tells of it is written with the first of them: a large database takes them
+    /// some at a time.
     async fn end_sessions_begun_by(&self, began: Timestamp, by: &Actor) -> Result<u64, AdminError>;
+
+    /// After a backup was restored: ends what it brought back, and may have been ended or used
+    /// since it was made at `backup`. These are the sessions that began by then, as
+    /// [`end_sessions_begun_by`](Self::end_sessions_begun_by) ends them, those of the admin site
+    /// too, and the links and codes that were mailed by then.
+    ///
+    /// Links that undo a change of the address are left: with them the owner of an account takes it
+    /// back from whom the backup gives it to. Signing keys and service tokens are the caller's
+    /// business.
+    async fn after_restore(
+        &self,
+        backup: Timestamp,
+        by: &Actor,
+    ) -> Result<AfterRestore, AdminError>;
+}
+
+/// How much was ended of what a restored backup brought back.
+///
+/// ```
+/// use countersign::store::admin::AfterRestore;
+///
+/// let ended = AfterRestore { sessions: 7, ..AfterRestore::default() };
+/// assert_eq!((ended.sessions, ended.admin_sessions, ended.links), (7, 0, 0));
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AfterRestore {
+    /// Sessions of users.
+    pub sessions: u64,
+    /// Sessions of the admin site.
+    pub admin_sessions: u64,
+    /// Links and codes that were mailed.
+    pub links: u64,
 }
 
 /// Which sessions, from where on.

@@ -328,6 +328,48 @@ pub async fn an_operator_who_ends_all_sessions_has_every_device_asked_again(
     assert_eq!(version(bob.id).await, 0, "who never had one has none");
 }
 
+pub async fn whoever_ends_the_sessions_of_everybody_has_every_device_asked_again(
+    store: Arc<dyn AdminStore>,
+) {
+    let elsewhere: UserId = "007".parse().unwrap();
+    let mut has = vec![elsewhere];
+    assert!(store.create_session(new_session(1, elsewhere)).await.unwrap());
+    enrol(&*store, elsewhere, session_id(1)).await;
+    // More than go at once.
+    for number in 2..=300 {
+        let (user, own) = user_with_session(&*store, &format!("user{number}"), number).await;
+        if number != 7 {
+            enrol(&*store, user.id, own).await;
+            has.push(user.id);
+        }
+    }
+    let bare = store.user_by_login("user7").await.unwrap().unwrap().user;
+    let (last, by) = (*has.last().unwrap(), Actor::shell("root", after(90)));
+    for raised in [2, 3, 4] {
+        let ended = match raised {
+            2 => store.end_sessions_begun_by(after(80), &by).await.unwrap(),
+            3 => store.revoke_sessions_begun_by(after(80), after(95)).await.unwrap(),
+            _ => store.after_restore(after(80), &by).await.unwrap().sessions,
+        };
+        assert_eq!(ended, if raised == 2 { 300 } else { 0 });
+        for user in &has {
+            assert_eq!(store.factors_of(*user).await.unwrap().version, raised, "{user}");
+        }
+        assert_eq!(store.factors_of(bare.id).await.unwrap().version, 0);
+    }
+    // A login that was under way with the old number begins nothing, and others do.
+    let mut ids = 1_000..;
+    let mut begin = async |user, factors| {
+        let id = session_id(ids.next().unwrap());
+        let checked = store.password_of(user).await.unwrap();
+        let session = NewSession { id, ..new_session(1, user) };
+        store.begin_session(Begin { checked, factors, ..Begin::unchecked(session) }).await.unwrap()
+    };
+    assert_eq!(begin(last, 3).await, Begun::UserChanged);
+    assert!(matches!(begin(last, 4).await, Begun::Done { .. }));
+    assert!(matches!(begin(bare.id, 0).await, Begun::Done { .. }));
+}
+
 pub async fn an_operator_removes_one_factor_and_with_the_last_one_the_codes_go(
     store: Arc<dyn AdminStore>,
 ) {

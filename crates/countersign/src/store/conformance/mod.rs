@@ -311,6 +311,7 @@ macro_rules! store_tests {
             whoever_ends_all_sessions_has_every_device_asked_again,
             an_operator_removes_every_factor_and_the_line_says_who,
             an_operator_who_ends_all_sessions_has_every_device_asked_again,
+            whoever_ends_the_sessions_of_everybody_has_every_device_asked_again,
             an_operator_removes_one_factor_and_with_the_last_one_the_codes_go,
             factors_go_with_their_user,
             factors_of_a_user_elsewhere_are_forgotten,
@@ -401,6 +402,7 @@ macro_rules! store_tests {
             a_session_is_begun_used_and_ended,
             an_operator_proves_again_who_they_are_on_the_row_as_it_was_checked,
             it_ends_with_whatever_ends_the_operators_power,
+            what_a_restored_backup_brought_back_ends_but_for_the_links_that_undo,
             nobody_begins_one_who_may_not_enter,
             a_better_encoding_of_the_same_password_ends_nothing_and_old_ones_are_forgotten,
         }

@@ -60,6 +60,15 @@ pub(crate) fn ended_by(began: Timestamp, by: &Actor) -> AuditLine {
     line(by, AuditKind::SessionsEnded, None, None, format!("every session of everybody{which}"))
 }
 
+/// What the line says of what a restored backup brought back, and was ended.
+pub(crate) fn restored_backup(backup: Timestamp, by: &Actor) -> AuditLine {
+    let detail = format!(
+        "after a restored backup: every session of everybody that began by {backup}, those of the \
+         admin site too, and every link that was mailed by then, but for undos"
+    );
+    line(by, AuditKind::SessionsEnded, None, None, detail)
+}
+
 /// What the line says of the first superuser, whom nobody made.
 pub(crate) fn first_superuser(
     user: UserId,
@@ -305,6 +314,14 @@ mod tests {
         assert_eq!(line.detail, "every session of everybody");
         let earlier = ended_by(NOW - Duration::from_secs(60), &by());
         assert_eq!(earlier.detail, "every session of everybody that began by 1969-12-31T23:59:00Z");
+    }
+
+    #[test]
+    fn what_is_ended_after_a_restore_is_told_in_one_line() {
+        let line = restored_backup(NOW, &by());
+        assert_eq!((line.kind, line.user), (AuditKind::SessionsEnded, None));
+        assert!(line.detail.contains("that began by 1970-01-01T00:00:00Z"), "{}", line.detail);
+        assert!(line.detail.chars().count() <= DETAIL_MAX_CHARS);
     }
 
     #[test]

@@ -106,6 +106,43 @@ pub(super) async fn change_version(
     Ok(())
 }
 
+/// The same for the next ones of everybody who ever had one, behind the row `after`: how far it
+/// came, if there were any.
+pub(super) async fn change_some_versions(
+    transaction: &Transaction<'_>,
+    after: i64,
+) -> Result<Option<i64>, Failure> {
+    let statement = transaction
+        .prepare_cached("SELECT id, user_id FROM factor_owners WHERE id > $1 ORDER BY id LIMIT $2")
+        .await?;
+    let rows = transaction.query(&statement, &[&after, &OWNERS_AT_ONCE]).await?;
+    let Some(last) = rows.last() else { return Ok(None) };
+    let reached: i64 = get(last, "id")?;
+    let mut texts: Vec<String> = Vec::with_capacity(rows.len());
+    for row in &rows {
+        texts.push(get(row, "user_id")?);
+    }
+    let ids: Vec<i64> =
+        texts.iter().filter_map(|text| text.parse::<UserId>().ok()?.as_i64()).collect();
+    // The users' rows first, as whatever begins a session holds them.
+    let users = "SELECT 1 FROM users WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE";
+    transaction.query(&transaction.prepare_cached(users).await?, &[&ids]).await?;
+    let owners = "SELECT 1 FROM factor_owners WHERE id > $1 AND id <= $2 ORDER BY id FOR UPDATE";
+    transaction.query(&transaction.prepare_cached(owners).await?, &[&after, &reached]).await?;
+    let statement = transaction
+        .prepare_cached(
+            "WITH raised AS (
+                 UPDATE factor_owners SET version = version + 1 WHERE user_id = ANY($1)
+                     RETURNING user_id, version
+             )
+             UPDATE users SET factors = raised.version FROM raised
+                 WHERE users.id = ANY($2) AND users.id::text = raised.user_id",
+        )
+        .await?;
+    transaction.execute(&statement, &[&texts, &ids]).await?;
+    Ok(Some(reached))
+}
+
 /// What a live session of this user knows; its row is held.
 pub(super) async fn authentication_of(
     transaction: &Transaction<'_>,
@@ -151,3 +188,6 @@ pub(super) fn authentication(row: &Row) -> Result<Authentication, Failure> {
         scope: Scope::from_word(scope).ok_or_else(|| unknown(scope))?,
     })
 }
+
+/// A few hundredths of a second.
+const OWNERS_AT_ONCE: i64 = 250;

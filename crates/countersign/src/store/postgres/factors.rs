@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::columns::{get, micros};
 use super::enrolled::{authentication_of, insert_codes, is_enrolled};
-pub(super) use super::enrolled::{change_version, hold};
+pub(super) use super::enrolled::{change_some_versions, change_version, hold};
 use super::factor_proofs::{prove_again, step, waiting};
 use super::factor_row::of_user;
 use super::{PostgresStore, outbox, passkeys};

@@ -93,6 +93,10 @@ impl SessionStore for PostgresStore {
     ) -> Result<u64, StoreError> {
         // Some at a time: of a large database all of them would take longer than a statement may,
         // and would keep refreshes waiting meanwhile.
+        let mut owners = Some(BEFORE_ALL_OWNERS);
+        while let Some(after) = owners {
+            owners = write!(self, client => raise_some_versions(client, after))?;
+        }
         let (mut ended, mut from) = (0, Some(Timestamp::MIN));
         while let Some(at) = from {
             let (more, next) =
@@ -372,6 +376,17 @@ pub(super) async fn revoke_of_user(
         .await?)
 }
 
+/// Has the devices of the next ones who have a second factor asked for it again: how far it came.
+pub(super) async fn raise_some_versions(
+    client: &mut Object,
+    after: i64,
+) -> Result<Option<i64>, Failure> {
+    let transaction = client.transaction().await?;
+    let reached = factors::change_some_versions(&transaction, after).await?;
+    transaction.commit().await?;
+    Ok(reached)
+}
+
 /// Ends the first of the sessions that began from `from` to `began`: how many, and from where on
 /// there may be more.
 pub(super) async fn revoke_some_begun_by(
@@ -449,6 +464,9 @@ pub(super) fn session(row: &Row) -> Result<Session, Failure> {
 pub(super) const COLUMNS: &str = "id, user_id, created_at, last_used_at, expires_at, transport, \
     user_agent, device_name, ip, revoked_at, revoked_reason, amr, auth_time, scope, device_key, \
     device_kind, device_confirmed_at, device_proof_at";
+
+/// From where those are counted who have a second factor.
+pub(super) const BEFORE_ALL_OWNERS: i64 = i64::MIN;
 
 /// A few hundredths of a second.
 const RESTORED_AT_ONCE: i64 = 250;

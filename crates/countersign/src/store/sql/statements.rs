@@ -112,6 +112,10 @@ pub(crate) const ADMIN_SESSION: &str =
 /// Takes the hash of the session's token.
 pub(crate) const END_ADMIN_SESSION: &str = "DELETE FROM admin_sessions WHERE token_hash = $1";
 
+/// Takes the time.
+pub(crate) const END_ADMIN_SESSIONS_BEGUN_BY: &str =
+    "DELETE FROM admin_sessions WHERE created_at <= $1";
+
 /// The token of the first superuser's link, while there is no superuser.
 pub(crate) const OPEN_FIRST_LINK: &str = "SELECT token FROM first_link
      WHERE NOT used AND NOT EXISTS (SELECT 1 FROM users WHERE is_superuser)";

@@ -120,3 +120,16 @@ pub(super) fn change_version(
         .execute(params![version, user.as_i64()])?;
     Ok(())
 }
+
+/// The same for everybody who ever had one.
+pub(super) fn change_every_version(connection: &Connection) -> Result<(), Failure> {
+    connection.prepare_cached("UPDATE factor_owners SET version = version + 1")?.execute([])?;
+    // The id of a user elsewhere is a text, which may look like a number.
+    connection
+        .prepare_cached(
+            "UPDATE users SET factors = owner.version FROM factor_owners AS owner
+             WHERE users.id = owner.user_id AND typeof(owner.user_id) = 'integer'",
+        )?
+        .execute([])?;
+    Ok(())
+}

@@ -331,11 +331,13 @@ pub(super) fn revoke_of_user(
     Ok(ended as u64)
 }
 
+/// Ends the sessions that began by a time, and has every device asked for a second factor again.
 pub(super) fn revoke_begun_by(
     connection: &Connection,
     began: Timestamp,
     now: Timestamp,
 ) -> Result<u64, Failure> {
+    factors::change_every_version(connection)?;
     let ended = connection
         .prepare_cached(
             "UPDATE sessions SET revoked_at = ?, revoked_reason = ? WHERE created_at \

@@ -230,6 +230,7 @@ pub async fn where_the_line_cannot_be_written_the_act_is_not_done(
     store.end_sessions(&[session_id(1)], &by).await.unwrap_err();
     store.end_user_sessions(alice.id, &by).await.unwrap_err();
     store.end_sessions_begun_by(after(999), &by).await.unwrap_err();
+    store.after_restore(after(999), &by).await.unwrap_err();
     for act in [UserAct::EndSessions, UserAct::Deactivate, UserAct::Delete] {
         store.act_on_users(&[alice.id], act, &by).await.unwrap_err();
     }

@@ -1,11 +1,14 @@
 //! Sessions of the admin site itself.
 
 use super::*;
+use crate::clock::OsRandom;
 use crate::factor::FactorId;
 use crate::session::RevokedReason;
-use crate::store::admin::UserAct;
+use crate::store::admin::{AdminError, AfterRestore, AuditKind, UserAct};
 use crate::store::conformance::factors::code_hash;
-use crate::store::{FactorProof, FactorUse};
+use crate::store::conformance::tokens::{issue, new_token};
+use crate::store::{FactorProof, FactorUse, MailBounds, NewToken};
+use crate::token::{OneTimeToken, Purpose};
 
 fn session_of(user: UserId, number: u8) -> AdminSession {
     AdminSession {
@@ -113,6 +116,55 @@ pub async fn it_ends_with_whatever_ends_the_operators_power(store: Arc<dyn Admin
         }
         assert!(store.admin_session([number; 32]).await.unwrap().is_none(), "{number}");
     }
+}
+
+pub async fn what_a_restored_backup_brought_back_ends_but_for_the_links_that_undo(
+    store: Arc<dyn AdminStore>,
+) {
+    let operator = make_superuser(&*store, "root").await;
+    let alice = make_user(&*store, "alice").await;
+    let later = |session: AdminSession| AdminSession { created_at: after(51), ..session };
+    assert!(begin(&*store, &session_of(operator.id, 1)).await);
+    assert!(begin(&*store, &later(session_of(operator.id, 2))).await);
+    for (number, at) in [(1, 0), (2, 50), (3, 51)] {
+        let session = NewSession { created_at: after(at), ..new_session(number, alice.id) };
+        store.create_session(session).await.unwrap();
+    }
+    let mut mailed = Vec::new();
+    for purpose in Purpose::ALL {
+        mailed.push((purpose, issue(&*store, &alice, purpose).await.id()));
+    }
+    let token = OneTimeToken::draw(&OsRandom);
+    let new = new_token(&*store, &token, &operator, Purpose::ResetPassword).await;
+    let new = NewToken { created_at: after(51), ..new };
+    store.issue_token(new, Vec::new(), MailBounds::default()).await.unwrap();
+
+    let nobody = Actor { may: Some(|_, _, _| false), ..Actor::shell("ada", after(70)) };
+    let refused = store.after_restore(after(50), &nobody).await;
+    assert!(matches!(refused, Err(AdminError::NotAllowed)), "{refused:?}");
+    assert!(store.admin_session([1; 32]).await.unwrap().is_some(), "nothing was done");
+
+    let by = Actor::shell("ada", after(70));
+    let ended = store.after_restore(after(50), &by).await.unwrap();
+    assert_eq!(ended, AfterRestore { sessions: 2, admin_sessions: 1, links: 5 });
+    for (number, is_ended) in [(1, true), (2, true), (3, false)] {
+        let session = store.session(session_id(number)).await.unwrap().unwrap();
+        let revoked = is_ended.then_some((after(70), RevokedReason::Admin));
+        assert_eq!(session.revoked, revoked, "{number}");
+    }
+    assert!(store.admin_session([1; 32]).await.unwrap().is_none());
+    assert!(store.admin_session([2; 32]).await.unwrap().is_some());
+    for (purpose, id) in mailed {
+        let is_used = store.token(id).await.unwrap().unwrap().is_used;
+        assert_eq!(is_used, purpose != Purpose::Undo, "{purpose:?}");
+    }
+    assert!(!store.token(token.id()).await.unwrap().unwrap().is_used, "it is newer");
+    let rows = log(&*store).await;
+    let told = lines(&rows);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!((told[0].kind, told[0].actor.as_ref()), (AuditKind::SessionsEnded, Some(&by.who)));
+    // Once more is no harm.
+    assert_eq!(store.after_restore(after(50), &by).await.unwrap(), AfterRestore::default());
 }
 
 pub async fn nobody_begins_one_who_may_not_enter(store: Arc<dyn AdminStore>) {

@@ -14,13 +14,16 @@ use crate::session::{RevokedReason, Session, SessionId};
 use crate::store::StoreError;
 use crate::store::admin::steps::steps_of;
 use crate::store::admin::{
-    Actor, AdminError, AuditKind, Count, Page, SessionAdmin, SessionSearch, Step,
+    Actor, AdminError, AfterRestore, AuditKind, AuditLine, Count, Page, SessionAdmin,
+    SessionSearch, Step,
 };
 use crate::store::failure::Failure;
-use crate::store::plan::audit_lines::{Acted, ended_by, line, logged};
+use crate::store::plan::audit_lines::{Acted, ended_by, line, logged, restored_backup};
 use crate::store::postgres::columns::{get, micros, user_id};
-use crate::store::postgres::sessions::{COLUMNS, revoke_some_begun_by, session};
-use crate::store::postgres::{PostgresStore, users};
+use crate::store::postgres::sessions::{
+    BEFORE_ALL_OWNERS, COLUMNS, raise_some_versions, revoke_some_begun_by, session,
+};
+use crate::store::postgres::{PostgresStore, factors, users};
 use crate::store::sql::lists::COUNTED;
 use crate::store::sql::searches;
 use crate::store::sql::statements;
@@ -53,8 +56,39 @@ impl SessionAdmin for PostgresStore {
     }
 
     async fn end_sessions_begun_by(&self, began: Timestamp, by: &Actor) -> Result<u64, AdminError> {
-        let (mut ended, mut from) =
-            write!(self, client => end_first_begun_by(client, began, by)).map(logged)?;
+        self.end_all_begun_by(began, by, ended_by(began, by)).await
+    }
+
+    async fn after_restore(
+        &self,
+        backup: Timestamp,
+        by: &Actor,
+    ) -> Result<AfterRestore, AdminError> {
+        let sessions = self.end_all_begun_by(backup, by, restored_backup(backup, by)).await?;
+        let admin_sessions = write!(self, client => end_admin_sessions(client, backup))?;
+        let (mut links, mut from) = (0, Some(BEFORE_ALL_TOKENS));
+        while let Some(after) = from {
+            let (more, next) =
+                write!(self, client => end_some_tokens(client, after, backup, by.now))?;
+            (links, from) = (links + more, next);
+        }
+        Ok(AfterRestore { sessions, admin_sessions, links })
+    }
+}
+
+impl PostgresStore {
+    /// Ends them page by page; the line comes with the first ones.
+    async fn end_all_begun_by(
+        &self,
+        began: Timestamp,
+        by: &Actor,
+        entry: AuditLine,
+    ) -> Result<u64, AdminError> {
+        let first = write!(self, client => end_first_begun_by(client, began, by, &entry));
+        let (mut ended, mut from, mut owners) = first.map(logged)?;
+        while let Some(after) = owners {
+            owners = write!(self, client => raise_some_versions(client, after))?;
+        }
         while let Some(at) = from {
             let (more, next) =
                 write!(self, client => revoke_some_begun_by(&*client, at, began, by.now))?;
@@ -154,14 +188,59 @@ pub(super) async fn end_of_user(client: &mut Object, id: UserId, by: &Actor) -> 
     audit::noted(transaction, ended, vec![entry]).await
 }
 
-/// Ends the first of them; how many, and from where to go on. The line comes with them.
+/// How many of them ended, and from where to go on: with the sessions, and with those who have a
+/// second factor.
+type First = (u64, Option<Timestamp>, Option<i64>);
+
+/// Ends the first of them, and has the first devices asked for a second factor again. The line
+/// comes with them.
 pub(super) async fn end_first_begun_by(
     client: &mut Object,
     began: Timestamp,
     by: &Actor,
-) -> Acted<(u64, Option<Timestamp>)> {
+    entry: &AuditLine,
+) -> Acted<First> {
     let transaction = client.transaction().await?;
     by.is_let_give(hold(&transaction, &[], by).await?.as_ref(), &[])?;
-    let ended = revoke_some_begun_by(&transaction, Timestamp::MIN, began, by.now).await?;
-    audit::noted(transaction, ended, vec![ended_by(began, by)]).await
+    let owners = factors::change_some_versions(&transaction, BEFORE_ALL_OWNERS).await?;
+    let (ended, from) = revoke_some_begun_by(&transaction, Timestamp::MIN, began, by.now).await?;
+    audit::noted(transaction, (ended, from, owners), vec![entry.clone()]).await
 }
+
+async fn end_admin_sessions(client: &Object, began: Timestamp) -> Result<u64, Failure> {
+    let statement = client.prepare_cached(statements::END_ADMIN_SESSIONS_BEGUN_BY).await?;
+    Ok(client.execute(&statement, &[&micros(began)]).await?)
+}
+
+/// Ends the next ones of the links that were mailed by a time, but for undos: how many, and how far
+/// it came.
+async fn end_some_tokens(
+    client: &Object,
+    after: i64,
+    issued: Timestamp,
+    now: Timestamp,
+) -> Result<(u64, Option<i64>), Failure> {
+    let statement = client
+        .prepare_cached(
+            "WITH next AS (
+                 SELECT id FROM one_time_tokens WHERE id > $1 AND created_at <= $2
+                     AND used_at IS NULL AND purpose <> 'undo' ORDER BY id LIMIT $4 FOR UPDATE
+             ), ended AS (
+                 UPDATE one_time_tokens SET used_at = $3 WHERE id IN (SELECT id FROM next)
+                     RETURNING id
+             )
+             SELECT count(*) AS ended, max(id) AS reached FROM ended",
+        )
+        .await?;
+    let row = client
+        .query_one(&statement, &[&after, &micros(issued), &micros(now), &TOKENS_AT_ONCE])
+        .await?;
+    let ended: i64 = get(&row, "ended")?;
+    Ok((ended.unsigned_abs(), get(&row, "reached")?))
+}
+
+/// No token's id is negative.
+const BEFORE_ALL_TOKENS: i64 = -1;
+
+/// A few hundredths of a second.
+const TOKENS_AT_ONCE: i64 = 1_000;

@@ -11,10 +11,10 @@ use crate::session::{RevokedReason, Session, SessionId};
 use crate::store::StoreError;
 use crate::store::admin::steps::steps_of;
 use crate::store::admin::{
-    Actor, AdminError, AuditKind, Count, Page, SessionAdmin, SessionSearch, Step,
+    Actor, AdminError, AfterRestore, AuditKind, Count, Page, SessionAdmin, SessionSearch, Step,
 };
 use crate::store::failure::Failure;
-use crate::store::plan::audit_lines::{Acted, ended_by, line, logged};
+use crate::store::plan::audit_lines::{Acted, ended_by, line, logged, restored_backup};
 use crate::store::sql::lists::COUNTED;
 use crate::store::sql::searches;
 use crate::store::sql::statements;
@@ -56,6 +56,15 @@ impl SessionAdmin for SqliteStore {
     async fn end_sessions_begun_by(&self, began: Timestamp, by: &Actor) -> Result<u64, AdminError> {
         let by = by.clone();
         self.writer.run(move |c| end_begun_by(c, began, &by)).await.map(logged)
+    }
+
+    async fn after_restore(
+        &self,
+        backup: Timestamp,
+        by: &Actor,
+    ) -> Result<AfterRestore, AdminError> {
+        let by = by.clone();
+        self.writer.run(move |c| after_restore(c, backup, &by)).await.map(logged)
     }
 }
 
@@ -137,4 +146,25 @@ pub(super) fn end_begun_by(connection: &Connection, began: Timestamp, by: &Actor
     by.is_let_give(operator(connection, by)?.as_ref(), &[])?;
     let ended = revoke_begun_by(connection, began, by.now)?;
     audit::noted(connection, ended, vec![ended_by(began, by)])
+}
+
+pub(super) fn after_restore(
+    connection: &Connection,
+    backup: Timestamp,
+    by: &Actor,
+) -> Acted<AfterRestore> {
+    by.is_let_give(operator(connection, by)?.as_ref(), &[])?;
+    let sessions = revoke_begun_by(connection, backup, by.now)?;
+    let admin_sessions = connection
+        .prepare_cached(statements::END_ADMIN_SESSIONS_BEGUN_BY)?
+        .execute([micros(backup)])?;
+    let links = connection
+        .prepare_cached(
+            "UPDATE one_time_tokens SET used_at = ?1
+             WHERE created_at <= ?2 AND used_at IS NULL AND purpose <> 'undo'",
+        )?
+        .execute(params![micros(by.now), micros(backup)])?;
+    let (admin_sessions, links) = (admin_sessions as u64, links as u64);
+    let ended = AfterRestore { sessions, admin_sessions, links };
+    audit::noted(connection, ended, vec![restored_backup(backup, by)])
 }
