@@ -170,7 +170,8 @@ fn every_act_from_the_shell_leaves_one_line_with_the_systems_user() {
         installation.world.stop();
         let before = installation.lines().len();
         installation.world.try_wake(&["--after-restore", "2001-01-01T00:00:00Z"]).unwrap();
-        assert_eq!(installation.lines()[before..], line("sessions_ended"), "serve --after-restore");
+        let both = [line("keys_rotated"), line("sessions_ended")].concat();
+        assert_eq!(installation.lines()[before..], both, "serve --after-restore");
 
         // The site shows who it was, finds it by the name, and brings it out.
         let mut root = installation.world.desk();

@@ -20,6 +20,7 @@ use crate::logs::Log;
 use crate::manage::Manage;
 use crate::operate::Operator;
 use crate::operate::check::nobody_registers;
+use crate::operate::restore::tokens_brought_back;
 use crate::record::{Recorder, Retention};
 use crate::serve::{
     ConsoleMailer, Counts, Demo, DemoLinks, Listeners, Mailbox, Pages, account_pages, serve,
@@ -29,7 +30,8 @@ use crate::services::{Context, Services, Wanted};
 /// How to start.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StartOptions {
-    /// After a backup was restored: every session ends that began by this time.
+    /// After a backup was restored that was made at this time: what may have been cut off since is
+    /// cut off.
     pub(crate) after_restore: Option<Timestamp>,
     /// Whether to begin with an empty database although there was one before.
     pub(crate) anew: bool,
@@ -57,11 +59,7 @@ pub(crate) async fn run(
     let services = Services::open(context, Wanted::UpToDate { anew: start.anew }).await?;
     let secrets = services.secrets().await?;
     if let Some(backup) = start.after_restore {
-        let ended = Operator::shell(&services).end_sessions_begun_by(backup).await?;
-        // The backup does not know which ids were given out after it.
-        services.store.skip_ids().await?;
-        tracing::info!(sessions = ended, %backup, "ended the sessions of the restored \
-            backup; ids of users and groups go on after a gap");
+        after_restore(&services, backup).await?;
     }
     let is_empty = services.store.users(None, 1).await?.is_empty();
     let counts = Counts::new(&log.fate())?;
@@ -187,6 +185,30 @@ pub(crate) async fn run(
     Ok(())
 }
 
+/// Ends what a restored backup brought back, and says what an operator has to look at.
+async fn after_restore(services: &Services, backup: Timestamp) -> Result<(), CommandError> {
+    let ended = Operator::shell(services).after_restore(services, backup).await?;
+    tracing::info!(
+        sessions = ended.sessions,
+        admin_sessions = ended.admin_sessions,
+        links = ended.links,
+        %backup,
+        "ended the sessions and the mailed links of the restored backup, and cut its signing keys \
+         off; ids of users and groups go on after a gap"
+    );
+    let tokens = tokens_brought_back(services, backup).await?;
+    if !tokens.is_empty() {
+        let named = tokens.iter().take(NAMED_AT_MOST).map(|token| token.who().to_string());
+        tracing::warn!(
+            count = tokens.len(),
+            tokens = named.collect::<Vec<_>>().join(", "),
+            "service tokens of the restored backup count again, those too that were revoked since; \
+             `countersign token list` shows them, `countersign token revoke` ends one"
+        );
+    }
+    Ok(())
+}
+
 /// Tells both of every event.
 #[derive(Debug)]
 struct Fanout(Counts, Recorder);
@@ -240,6 +262,9 @@ fan_out!(
     on_recovery_codes_made,
     on_passkey_copied,
 );
+
+/// Service tokens that a line of the log names.
+const NAMED_AT_MOST: usize = 50;
 
 /// How long the end waits for the database's log to be emptied.
 const CLOSE_WITHIN: std::time::Duration = std::time::Duration::from_secs(10);

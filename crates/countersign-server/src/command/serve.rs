@@ -1,5 +1,7 @@
 //! `countersign serve`.
 
+use std::time::Duration;
+
 use clap::Args;
 use jiff::Timestamp;
 
@@ -16,8 +18,8 @@ use crate::services::Context;
 #[command(after_help = "Example:\n  countersign serve --listen 127.0.0.1:8000 --data-dir ./data \
         --allow-origin https://app.example.com")]
 pub(super) struct Serve {
-    /// After restoring a backup: end every session that began by the time of the backup, as some of
-    /// them may have been ended since, and let ids go on after a gap
+    /// After restoring a backup: cut off what may have been cut off since the time of the backup,
+    /// the sessions, the links in mails and the signing keys, and let ids go on after a gap
     #[arg(long, value_name = "TIME", value_parser = time)]
     after_restore: Option<Timestamp>,
     /// Begin with an empty database although the data directory has a secret, which says that there
@@ -56,9 +58,35 @@ impl Serve {
 /// have. A turn may be three requests of one connection, of a millisecond each.
 const LOOK_AFTER: u32 = 16;
 
-/// The parser's own words are for programmers.
+/// The parser's own words are for programmers. A second that is written without a fraction is meant
+/// to its end: a session may have begun in the middle of it.
 fn time(text: &str) -> Result<Timestamp, String> {
-    text.parse().map_err(|_| {
+    let time: Timestamp = text.parse().map_err(|_| {
         "write the time of the backup with its zone, such as 2026-11-23T18:18:57Z".to_owned()
-    })
+    })?;
+    let is_exact = text.contains(['.', ',']);
+    let to_its_end = if is_exact { Duration::ZERO } else { REST_OF_A_SECOND };
+    Ok(time.saturating_add(to_its_end).unwrap_or(time))
+}
+
+/// In microseconds, which is what the store counts in.
+const REST_OF_A_SECOND: Duration = Duration::from_micros(999_999);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_in_whole_seconds_is_meant_to_the_end_of_its_last_one() {
+        for (text, meant) in [
+            ("2026-11-23T18:18:57Z", "2026-11-23T18:18:57.999999Z"),
+            ("2026-11-23T20:18:57+02:00", "2026-11-23T18:18:57.999999Z"),
+            ("2026-11-23T18:18:57.25Z", "2026-11-23T18:18:57.25Z"),
+            ("2026-11-23T18:18:57.000000Z", "2026-11-23T18:18:57Z"),
+        ] {
+            assert_eq!(time(text).unwrap().to_string(), meant, "{text}");
+        }
+        assert!(time("yesterday").is_err());
+        assert!(time(&Timestamp::MAX.to_string()).is_ok());
+    }
 }

@@ -11,6 +11,7 @@ pub(crate) mod groups;
 pub(crate) mod keys;
 mod os_user;
 pub(crate) mod people;
+pub(crate) mod restore;
 pub(crate) mod second_factors;
 pub(crate) mod service_tokens;
 
@@ -310,6 +311,8 @@ mod tests {
         "end_sessions",
         "end_user_sessions",
         "end_sessions_begun_by",
+        "after_restore",
+        "skip_ids",
         "revoke_session",
         "revoke_user_sessions",
         "revoke_sessions_begun_by",
