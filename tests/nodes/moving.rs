@@ -13,6 +13,10 @@ fn on_sqlite() -> TestServer {
     TestServer::builder().set("secret", SECRET).start()
 }
 
+fn on_sqlite_asleep() -> TestServer {
+    TestServer::builder().set("secret", SECRET).asleep()
+}
+
 fn file_of(world: &TestServer) -> String {
     format!("sqlite:{}", world.data_dir().join("countersign.sqlite3").display())
 }
@@ -80,6 +84,43 @@ fn who_logged_in_on_sqlite_goes_on_on_postgresql_and_back_again() {
         .bearer(&token)
         .send()
         .expect_problem(401, "session_revoked");
+}
+
+#[test]
+fn the_file_that_was_moved_into_is_everything() {
+    let url = Cluster::shared().database();
+    let mut there = node(&url).start();
+    let alice = there.user("alice");
+    let mut browser = there.logged_in("alice");
+    there.stop();
+    let mut back = on_sqlite_asleep();
+    std::fs::create_dir(back.data_dir()).unwrap();
+    let files = |folder: &std::path::Path| {
+        let entries = std::fs::read_dir(folder).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    let moved = back.scratch().join("moved");
+    std::fs::create_dir(&moved).unwrap();
+    let file = moved.join("moved.sqlite3");
+    let named = format!("sqlite:{}", file.display());
+    back.cli(&["move", "--from", &url, "--to", &named]).ok();
+    assert_eq!(files(&moved), ["moved.sqlite3"]);
+    std::fs::copy(&file, back.data_dir().join("countersign.sqlite3")).unwrap();
+    back.wake();
+    assert!(back.cli(&["user", "show", &format!("id:{alice}")]).ok().contains("alice"));
+    browser.move_to(back.address());
+    browser.refresh().expect(200);
+
+    // What a server that was killed left beside a file is not lost with it either.
+    back.kill();
+    let again = format!("sqlite:{}", moved.join("again.sqlite3").display());
+    back.cli(&["move", "--from", &file_of(&back), "--to", &again]).ok();
+    assert_eq!(files(&moved), ["again.sqlite3", "moved.sqlite3"]);
+    let left = files(&back.data_dir());
+    assert!(!left.iter().any(|name| name.ends_with("-wal")), "{left:?}");
 }
 
 #[test]
@@ -226,9 +267,14 @@ fn arguments_that_make_no_sense_are_told() {
     let home = TestServer::builder().asleep();
     assert!(
         home.cli(&["move", "--from", "mysql://x", "--to", "sqlite:y"])
-            .fails(2)
+            .fails(1)
             .contains("sqlite:PATH or postgres://")
     );
+    home.cli(&["move", "--from", "sqlite:y"]).fails(2);
+    let mut mistyped = home.command(&["move", "--from", "sqlite:y"]);
+    mistyped.env("COUNTERSIGN_MOVE_TO", "postgre://me:hunter2@db/x");
+    let said = countersign_e2e::Finished(mistyped.output().unwrap());
+    assert!(said.fails(1).contains("--to = \"postgre://me:…@db/x\""), "{}", said.stderr());
     assert!(
         home.cli(&["move", "--from", "sqlite:y", "--to", "sqlite:./y"])
             .fails(1)

@@ -2,7 +2,7 @@
 //! must not hold up an async thread.
 
 use std::sync::Arc;
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Sender, TrySendError, bounded};
 use rusqlite::Connection;
@@ -17,6 +17,7 @@ use crate::supervise::{Panicked, caught};
 #[derive(Debug)]
 pub(super) struct Readers {
     questions: Sender<Question>,
+    threads: Vec<JoinHandle<()>>,
     files: Option<Arc<Files>>,
 }
 
@@ -29,16 +30,27 @@ impl Readers {
         files: Option<Arc<Files>>,
     ) -> std::io::Result<Self> {
         let (questions, waiting) = bounded::<Question>(QUEUE);
+        let mut threads = Vec::with_capacity(connections.len());
         for connection in connections {
             let waiting = waiting.clone();
-            thread::Builder::new().name("sqlite-reader".to_owned()).spawn(move || {
-                while let Ok(question) = waiting.recv() {
-                    // One that panics takes its answer with it, not the thread.
-                    let _ = caught(|| question(&connection));
-                }
-            })?;
+            let thread =
+                thread::Builder::new().name("sqlite-reader".to_owned()).spawn(move || {
+                    while let Ok(question) = waiting.recv() {
+                        // One that panics takes its answer with it, not the thread.
+                        let _ = caught(|| question(&connection));
+                    }
+                })?;
+            threads.push(thread);
         }
-        Ok(Self { questions, files })
+        Ok(Self { questions, threads, files })
+    }
+
+    /// Waits until the threads have ended, and their connections are closed.
+    pub(super) fn close(self) {
+        drop(self.questions);
+        for thread in self.threads {
+            let _ = thread.join();
+        }
     }
 
     pub(super) async fn run<T, F>(&self, question: F) -> Result<T, StoreError>
