@@ -33,10 +33,10 @@ use crate::services::Context;
 pub(super) struct Move {
     /// The database to read: sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE
     #[arg(long, value_name = "URL", env = "COUNTERSIGN_MOVE_FROM", hide_env_values = true)]
-    from: DatabaseName,
+    from: Written,
     /// The empty database to fill
     #[arg(long, value_name = "URL", env = "COUNTERSIGN_MOVE_TO", hide_env_values = true)]
-    to: DatabaseName,
+    to: Written,
     /// Empty the target of the beginning of an earlier move, and begin again
     #[arg(long)]
     anew: bool,
@@ -44,12 +44,13 @@ pub(super) struct Move {
 
 impl Move {
     pub(super) async fn run(self, context: &Context) -> Result<(), CommandError> {
-        let (from, to) = (self.from.shown(), self.to.shown());
+        let (of, into) = (self.from.read("--from")?, self.to.read("--to")?);
+        let (from, to) = (of.shown(), into.shown());
         if from == to {
             return Err(CommandError::new("--from and --to are the same database; name two"));
         }
-        let mut source = self.from.source().await?;
-        let mut target = self.to.target().await?;
+        let mut source = of.source().await?;
+        let mut target = into.target().await?;
         let mut bar = Bar::new();
         if transfer::begin(&mut *target, &from, self.anew).await? {
             note("An earlier run was not finished; it goes on.");
@@ -61,13 +62,38 @@ impl Move {
         bar.end();
         report(compared);
         line(format!("Moved from {from} to {to}; every row is the same on both sides."));
-        line(self.from.about_the_secret());
+        line(of.about_the_secret());
         Ok(())
     }
 }
 
-/// A database as it is named on the command line.
+/// What was written for a database, and is not read yet: the parser of the command line would
+/// repeat what it cannot read, with the password.
 #[derive(Clone)]
+struct Written(String);
+
+impl Written {
+    fn read(&self, argument: &str) -> Result<DatabaseName, CommandError> {
+        self.0.parse().map_err(|error| {
+            let shown = without_password(&self.0);
+            CommandError::new(format!("{argument} = {shown:?}: {error}"))
+        })
+    }
+}
+
+impl From<String> for Written {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl std::fmt::Debug for Written {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&without_password(&self.0))
+    }
+}
+
+/// A database as it is named on the command line.
 enum DatabaseName {
     Sqlite(PathBuf),
     Postgres(String),
@@ -79,14 +105,15 @@ impl DatabaseName {
     fn shown(&self) -> String {
         let url = match self {
             Self::Sqlite(path) => return format!("sqlite:{}", absolute(path).display()),
-            Self::Postgres(url) => url,
+            // First the password, in which a question mark may stand.
+            Self::Postgres(url) => without_password(url),
         };
-        let (base, query) = url.split_once('?').unwrap_or((url, ""));
+        let (base, query) = url.split_once('?').unwrap_or((&url, ""));
         let names = |part: &&str| WHICH.contains(&part.split('=').next().unwrap_or_default());
         let which: Vec<&str> = query.split('&').filter(names).collect();
         match which.as_slice() {
-            [] => without_password(base),
-            which => format!("{}?{}", without_password(base), which.join("&")),
+            [] => base.to_owned(),
+            which => format!("{base}?{}", which.join("&")),
         }
     }
 
@@ -123,12 +150,6 @@ impl DatabaseName {
                 "{sealed} Start every server on the target with the same COUNTERSIGN_SECRET."
             ),
         }
-    }
-}
-
-impl std::fmt::Debug for DatabaseName {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.shown())
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use url::form_urlencoded;
+
 /// Reads a duration: `30s`, `5m`, `2h`, `7d`, or several parts, the larger first (`1h30m`).
 ///
 /// # Errors
@@ -41,17 +43,47 @@ pub(crate) fn duration(text: &str) -> Result<Duration, NotADuration> {
 #[error("write a duration such as 30s, 5m, 2h or 7d")]
 pub(crate) struct NotADuration;
 
-/// A text in which a URL has no password.
+/// A text without any password that a URL, or what was meant to be one, may have in it. Rather too
+/// little is shown than too much: a password with a slash or an `@` in it is one too, whatever a
+/// parser of URLs makes of it.
 pub(crate) fn without_password(text: &str) -> String {
-    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
-    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-    match authority.rsplit_once('@') {
-        Some((who, host)) if who.contains(':') => {
-            format!("{scheme}://{}:…@{host}{path}", who.split(':').next().unwrap_or_default())
+    if ["sqlite:", "file:"].iter().any(|place| text.starts_with(place)) {
+        return text.to_owned();
+    }
+    let scheme = text.find("://").map_or(0, |at| at + "://".len());
+    let rest = &text[scheme..];
+    let shown = match (rest.find(':'), rest.rfind('@')) {
+        (Some(colon), Some(at)) if colon < at => {
+            format!("{}{}:…{}", &text[..scheme], &rest[..colon], &rest[at..])
         }
         _ => text.to_owned(),
-    }
+    };
+    without_password_in_query(&shown)
 }
+
+/// The same of the parameters of a URL, or of the words that PostgreSQL takes in its place.
+fn without_password_in_query(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(equals) = rest.find('=') {
+        let (before, value) = (&rest[..equals], &rest[equals + 1..]);
+        let key = before.trim_end().rsplit(['?', '&', '#', ';', ' ', '/']).next().unwrap_or(before);
+        shown.push_str(before);
+        shown.push('=');
+        rest = value;
+        let is_secret = form_urlencoded::parse(key.as_bytes())
+            .any(|(key, _)| SECRET_PARAMETERS.contains(&key.to_lowercase().as_str()));
+        if is_secret {
+            shown.push('…');
+            rest = value.find('&').map_or("", |end| &value[end..]);
+        }
+    }
+    shown + rest
+}
+
+/// Parameters of a URL whose values nobody is to see.
+const SECRET_PARAMETERS: [&str; 6] =
+    ["password", "sslpassword", "passfile", "passwd", "pass", "pwd"];
 
 /// The keys of a file; those of a table have its name before them.
 pub(super) fn flatten(table: toml::Table) -> Vec<(String, toml::Value)> {
@@ -121,11 +153,34 @@ mod tests {
     #[test]
     fn a_url_is_shown_without_its_password_and_everything_else_as_it_is() {
         for (text, shown) in [
+            ("postgres://me:ab/cd+ef==@db/x", "postgres://me:…@db/x"),
+            ("postgres://me:ab#cd@db/x", "postgres://me:…@db/x"),
+            ("postgres://me:ab?cd@db/x", "postgres://me:…@db/x"),
+            ("postgres://me:a@b/c@db/x", "postgres://me:…@db/x"),
+            ("smtps://me:ab/cd@mail:465", "smtps://me:…@mail:465"),
+            ("postgres:/me:hunter2@db/x", "postgres:…@db/x"),
+            ("me:hunter2@db/x", "me:…@db/x"),
+            ("sqlite:/home/me:you@work/x.sqlite3", "sqlite:/home/me:you@work/x.sqlite3"),
+            ("postgres://db/x?user=me&password=hunter2", "postgres://db/x?user=me&password=…"),
+            (
+                "postgres://db/x?password=a:b@c=d&sslmode=require",
+                "postgres://db/x?password=…&sslmode=require",
+            ),
+            (
+                "postgres://me@db/x?sslpassword=hunter2&passfile=/run/x&a=b",
+                "postgres://me@db/x?sslpassword=…&passfile=…&a=b",
+            ),
+            ("postgres://db/x?PassW%6Frd=hunter2", "postgres://db/x?PassW%6Frd=…"),
+            ("host=db user=me password = 'hunter 2'", "host=db user=me password =…"),
+            ("https://app.example.com/reset?t={token}", "https://app.example.com/reset?t={token}"),
+            ("Example <noreply@example.com>", "Example <noreply@example.com>"),
             ("postgres://me:hunter2@db:5432/x?y=1", "postgres://me:…@db:5432/x?y=1"),
             ("postgres://me:hun:ter@2@db/x", "postgres://me:…@db/x"),
             ("postgres://me:hunter2@db", "postgres://me:…@db"),
             ("postgres://me@db/x", "postgres://me@db/x"),
-            ("https://auth.example.com:8443/a:b@c", "https://auth.example.com:8443/a:b@c"),
+            // Nobody can tell a port and a path from a password with a slash in it.
+            ("https://auth.example.com:8443/a:b@c", "https://auth.example.com:…@c"),
+            ("https://auth.example.com:8443/a", "https://auth.example.com:8443/a"),
             ("sqlite:/var/lib/x.sqlite3", "sqlite:/var/lib/x.sqlite3"),
             ("127.0.0.1:8000", "127.0.0.1:8000"),
         ] {
