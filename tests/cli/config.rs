@@ -19,6 +19,30 @@ fn the_effective_settings_are_shown_with_their_origin_and_without_secrets() {
 }
 
 #[test]
+fn no_form_of_a_url_shows_its_password() {
+    for (name, url) in [
+        ("database_url", "postgres://me:hunter2@db/x"),
+        ("database_url", "postgres://db/x?user=me&password=hunter2"),
+        ("database_url", "postgres://db/x?sslmode=require&sslpassword=hunter2&user=me"),
+        ("database_url", "postgres://me:ab/cd+hunter2==@db/x"),
+        ("database_url", "postgres://me:ab#hunter2@db/x"),
+        ("database_url", "postgres://me:ab?hunter2@db/x"),
+        ("database_url", "postgre://me:hunter2@db/x"),
+        ("database_url", "postgres:/me:hunter2@db/x"),
+        ("database_url", "host=db user=me password=hunter2"),
+        ("mail_url", "smtps://me:ab/hunter2@mail:465"),
+        ("mail_url", "smtp://me:hunter2@mail:587"),
+    ] {
+        let world = TestServer::builder().set(name, url).asleep();
+        let shown = world.cli(&["config"]);
+        assert!(shown.stdout().contains(name), "{url}: {}", shown.stdout());
+        for text in [shown.stdout(), shown.stderr()] {
+            assert!(!text.contains("hunter2"), "{url}: {text}");
+        }
+    }
+}
+
+#[test]
 fn the_example_file_is_one_that_the_program_reads() {
     let world = TestServer::builder().asleep();
     let example = world.cli(&["config", "--example"]).ok();
@@ -57,6 +81,15 @@ fn unsafe_or_unknown_configuration_stops_the_start_with_the_reason() {
         ("public_url", "ftp://example.com", "http"),
         ("trusted_proxies", "everybody", "network"),
         ("database_url", "mysql://x", "sqlite"),
+        ("public_url", "", "it is empty; leave it out"),
+        ("database_url", "", "it is empty; leave it out"),
+        ("data_dir", "", "it is empty; leave it out"),
+        ("issuer", "", "it is empty; leave it out"),
+        ("cookie_domain", "", "it is empty; leave it out"),
+        ("mail_url", " ", "it is empty; leave it out"),
+        ("metrics_listen", "", "it is empty; leave it out"),
+        ("demo", "", "it is empty; leave it out"),
+        ("secret", "", "it is empty; leave it out"),
         ("acess_lifetime", "5m", "did you mean COUNTERSIGN_ACCESS_LIFETIME"),
     ] {
         let mut world = TestServer::builder().set(name, value).asleep();

@@ -4,8 +4,7 @@ use super::table::SETTINGS;
 
 /// A commented file with every setting at its default, for `countersign config --example`.
 pub(crate) fn example() -> String {
-    let mut text =
-        String::from("# Settings of Countersign. What is commented out is the default.\n");
+    let mut text = String::from(HEAD);
     for setting in SETTINGS {
         if setting.secret {
             // There is no secret that everybody may have, and an empty one is a mistake.
@@ -26,6 +25,11 @@ pub(crate) fn example() -> String {
     text.push_str(HOOK);
     text
 }
+
+const HEAD: &str = "\
+# Settings of Countersign. What is commented out is the default; where it is empty there is none,
+# and without its # it wants a value.
+";
 
 /// A table that may stand there any number of times: it is in no row of the table of settings.
 const HOOK: &str = "

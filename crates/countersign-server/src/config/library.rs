@@ -12,7 +12,7 @@ use countersign::web::cookies::CookieSettings;
 use ipnet::IpNet;
 use url::Url;
 
-use super::{Config, ConfigError, Hook, Source};
+use super::{Config, ConfigError, Hook};
 
 /// Where the data is.
 pub(crate) enum Database {
@@ -285,12 +285,9 @@ impl Config {
     /// The secret, if it is configured rather than in its file.
     ///
     /// # Errors
-    /// A secret that is too short. An empty one is a mistake too, such as a variable of a
-    /// deployment that nobody filled in, and no wish for another secret.
+    /// A secret that is too short.
     pub(crate) fn secret(&self) -> Result<Option<Secrets>, ConfigError> {
-        let text = self
-            .text("secret")
-            .or_else(|| (self.source("secret") != Source::Default).then_some(""));
+        let text = self.text("secret");
         text.map(|text| {
             Secrets::from_text(text).map_err(|error| self.wrong("secret", "", error.to_string()))
         })

@@ -139,7 +139,24 @@ impl Config {
             };
             config.set(setting, texts, Source::Flag(format!("--{}", setting.flag())));
         }
+        config.refuse_empty()?;
         Ok(config)
+    }
+
+    /// Nobody means the default by an empty value: a variable of a deployment was not filled in. A
+    /// list may be empty, and is then a list of nothing.
+    fn refuse_empty(&self) -> Result<(), ConfigError> {
+        for (setting, value) in self.values() {
+            let is_chosen = value.source != Source::Default && !setting.list;
+            if is_chosen && value.texts.iter().all(|text| text.trim().is_empty()) {
+                let reason = match setting.default {
+                    "" => "it is empty; leave it out, or give it a value".to_owned(),
+                    default => format!("it is empty; leave it out for the default, {default}"),
+                };
+                return Err(self.wrong(setting.name, "", reason));
+            }
+        }
+        Ok(())
     }
 
     /// Every setting with its value, in the order of the table.

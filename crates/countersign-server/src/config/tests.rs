@@ -92,8 +92,34 @@ fn a_wrong_value_is_told_with_its_place_and_a_secret_is_never_shown() {
 
 #[test]
 fn an_empty_secret_is_no_wish_for_another_one() {
-    assert!(load("", &[("COUNTERSIGN_SECRET", "")], &[]).unwrap().secret().is_err());
+    assert!(load("", &[("COUNTERSIGN_SECRET", "")], &[]).is_err());
     assert!(load("", &[], &[]).unwrap().secret().unwrap().is_none());
+}
+
+#[test]
+fn no_setting_is_its_default_because_its_value_is_empty() {
+    for setting in SETTINGS.iter().filter(|setting| !setting.list) {
+        for text in ["", " "] {
+            let file = format!("{} = {text:?}", setting.name);
+            for error in [
+                load("", &[(&setting.variable(), text)], &[]).unwrap_err(),
+                load("", &[], &[(setting.name, text)]).unwrap_err(),
+                load(&file, &[], &[]).unwrap_err(),
+            ] {
+                let error = error.to_string();
+                assert!(
+                    error.starts_with(&format!("{} = \"\" (", setting.name))
+                        && error.contains("it is empty; leave it out"),
+                    "{error}"
+                );
+            }
+        }
+    }
+    // What is empty and not in force harms nobody, and a list of nothing is a list.
+    let empty = [("COUNTERSIGN_ISSUER", ""), ("COUNTERSIGN_TRUSTED_PROXIES", "")];
+    let config = load("trusted_proxies = [\"10.0.0.1\"]", &empty, &[("issuer", "x")]).unwrap();
+    assert_eq!(config.text("issuer"), Some("x"));
+    assert!(config.list::<String>("trusted_proxies").unwrap().is_empty());
 }
 
 #[test]
@@ -166,7 +192,9 @@ fn each_line_of_the_example_starts_by_itself() {
     assert_eq!(lines.len(), SETTINGS.len() - 1, "all but the secret");
     for line in lines {
         let started = load(line, &[], &[]).and_then(|config| config.serve().map(drop));
-        assert!(started.is_ok(), "{line}: {started:?}");
+        // What has no default waits for a value.
+        let is_empty = line.ends_with(" = \"\"");
+        assert_eq!(started.is_err(), is_empty, "{line}: {started:?}");
     }
 }
 
@@ -175,9 +203,10 @@ fn the_example_is_a_file_of_the_defaults() {
     let example: String = example()
         .lines()
         .map(|line| line.strip_prefix("# ").filter(|line| line.contains(" = ")).unwrap_or(""))
+        .filter(|line| !line.ends_with(" = \"\""))
         .fold(String::new(), |text, line| text + line + "\n");
     let config = load(&example, &[], &[]).unwrap();
-    for (setting, value) in config.values().filter(|(setting, _)| !setting.secret) {
+    for (setting, value) in config.values() {
         let default: Vec<_> =
             Some(setting.default).filter(|text| !text.is_empty()).into_iter().collect();
         assert_eq!(
@@ -186,7 +215,8 @@ fn the_example_is_a_file_of_the_defaults() {
             "{}",
             setting.name
         );
-        assert!(matches!(value.source, Source::File(_)), "{}", setting.name);
+        let is_written = setting.list || !setting.default.is_empty();
+        assert_eq!(matches!(value.source, Source::File(_)), is_written, "{}", setting.name);
     }
 }
 
