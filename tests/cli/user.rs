@@ -201,3 +201,49 @@ fn the_addresses_that_were_there_are_taken_as_proved_at_once_with_a_line_each() 
     assert!(done.contains("1 of 1 address"), "{done}");
     assert!(verify(&[]).ok().contains("There is no address"));
 }
+
+#[test]
+fn a_name_of_digits_stands_in_front_of_nobodys_id() {
+    let world = TestServer::start();
+    let mallory = world.user("mallory");
+    // As a stranger registers it.
+    let named = mallory.to_string();
+    let email = format!("{named}@example.com");
+    let mut create =
+        world.command(&["user", "create", "--noinput", "--username", &named, "--email", &email]);
+    assert!(create.env("COUNTERSIGN_PASSWORD", PASSWORD).status().unwrap().success());
+    let shown: Value =
+        serde_json::from_str(&world.cli(&["user", "show", &email, "--json"]).ok()).unwrap();
+    let stranger = shown["id"].as_i64().unwrap();
+    let mut there = world.logged_in("mallory");
+    for arguments in [
+        &["user", "deactivate", &named][..],
+        &["user", "activate", &named],
+        &["user", "delete", &named, "--noinput"],
+        &["user", "verify", &named],
+        &["user", "show", &named],
+        &["user", "send-reset", &named],
+        &["session", "list", "--user", &named],
+        &["session", "revoke", "--user", &named],
+        &["factor", "list", &named],
+        &["factor", "reset", &named, "--noinput"],
+        &["changepassword", &named, "--noinput"],
+    ] {
+        let said = world.cli(arguments).fails(1);
+        let both = [format!("{named} (id {stranger})"), format!("mallory (id {mallory})")];
+        assert!(both.iter().all(|one| said.contains(one)), "{arguments:?}: {said}");
+        assert!(said.contains(&format!("write id:{stranger} or id:{mallory}")), "{said}");
+    }
+    there.refresh().expect(200);
+    let (one, other) = (format!("id:{mallory}"), format!("id:{stranger}"));
+    let said = world.cli(&["user", "deactivate", &one]).ok();
+    assert!(said.starts_with(&format!("mallory (id {mallory}) is deactivated")), "{said}");
+    there.refresh().expect_problem(401, "session_revoked");
+    assert!(world.cli(&["user", "show", &other]).ok().contains(&email));
+    // An id that is nobody's name needs nothing before it.
+    let said = world.cli(&["session", "revoke", "--user", &stranger.to_string()]).ok();
+    assert!(said.contains(&format!("of {named} (id {stranger})")), "{said}");
+    for nobody in ["id:4711", "id:mallory", "id:", "4711"] {
+        assert!(world.cli(&["user", "show", nobody]).fails(1).contains("there is no user"));
+    }
+}

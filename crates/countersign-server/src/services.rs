@@ -14,7 +14,7 @@ use countersign::store::admin::AdminStore;
 use countersign::store::postgres::PostgresStore;
 use countersign::store::sqlite::SqliteStore;
 use countersign::token::Secrets;
-use countersign::user::User;
+use countersign::user::{User, UserId};
 
 use crate::command_error::CommandError;
 use crate::config::{Config, Database, MailWay, without_password};
@@ -192,25 +192,47 @@ impl Services {
         Ok(Passwords::new(hash)?)
     }
 
-    /// The user of a name, an e-mail address or an id.
+    /// The user of a name, an e-mail address or an id; `id:7` is an id whatever names there are.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there is none. When the text is the id of one user and the name of another: strangers
+    /// choose names, and none may stand before somebody's id.
     pub(crate) async fn user(&self, named: &str) -> Result<User, CommandError> {
-        if let Some(found) = self.store.user_by_login(named).await? {
-            return Ok(found.user);
-        }
-        let by_id = match named.parse() {
-            Ok(id) => self.store.user_by_id(id).await?,
-            Err(_) => None,
-        };
-        by_id.ok_or_else(|| {
+        let is_nobody = || {
             CommandError::new(format!(
                 "there is no user {named:?}; `countersign user list` shows them all"
             ))
-        })
+        };
+        if let Some(id) = named.strip_prefix(ID) {
+            let id = id.parse().map(UserId::new).map_err(|_| is_nobody())?;
+            return self.store.user_by_id(id).await?.ok_or_else(is_nobody);
+        }
+        let by_name = self.store.user_by_login(named).await?.map(|found| found.user);
+        let by_id = match named.parse::<i64>() {
+            Ok(id) => self.store.user_by_id(UserId::new(id)).await?,
+            Err(_) => None,
+        };
+        match (by_name, by_id) {
+            (Some(one), Some(other)) if one.id != other.id => Err(CommandError::new(format!(
+                "there are two users {named:?}: {}, and {}; write {ID}{} or {ID}{}",
+                called(&one),
+                called(&other),
+                one.id,
+                other.id
+            ))),
+            (Some(user), _) | (None, Some(user)) => Ok(user),
+            (None, None) => Err(is_nobody()),
+        }
     }
 }
+
+/// A user in a sentence, by the name and the id: names may look like ids of others.
+pub(crate) fn called(user: &User) -> String {
+    format!("{} (id {})", user.username, user.id)
+}
+
+/// What stands before an id that is to be taken for nothing else. No name has a colon.
+const ID: &str = "id:";
 
 /// A secret without its database: the file was lost, or another directory was meant. An empty one
 /// in its place would look as if all users were gone, and SQLite would throw away what the log

@@ -8,14 +8,14 @@ use super::output::{line, note};
 use super::prompt::{self, Asking};
 use crate::command_error::CommandError;
 use crate::operate::Operator;
-use crate::services::{Context, Services, Wanted};
+use crate::services::{Context, Services, Wanted, called};
 
 /// Set a user's password, and end the user's sessions
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  countersign changepassword alice\n  COUNTERSIGN_PASSWORD=… \
         countersign changepassword alice --noinput")]
 pub(super) struct ChangePassword {
-    /// The user: name, e-mail address or id
+    /// The user: name, e-mail address or id (id:7 is never a name)
     user: String,
     /// Ask nothing; take the password from COUNTERSIGN_PASSWORD
     #[arg(long, alias = "no-input")]
@@ -37,7 +37,7 @@ impl ChangePassword {
         };
         let asking = Asking { times: 3, may_be_weak: context.config.is_on_localhost()? };
         if !self.noinput {
-            note(format!("A new password for {} (id {}):", user.username, user.id));
+            note(format!("A new password for {}:", called(&user)));
         }
         let judge = context.judge()?;
         let password = if self.noinput {
@@ -57,7 +57,7 @@ impl ChangePassword {
         }
         line(format!(
             "Changed the password of {} and ended all sessions of this user.",
-            user.username
+            called(&user)
         ));
         Ok(())
     }

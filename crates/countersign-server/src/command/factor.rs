@@ -14,7 +14,7 @@ use crate::command_error::CommandError;
 use crate::config::MailWay;
 use crate::operate::Operator;
 use crate::operate::second_factors::{own_keys, unreadable};
-use crate::services::{Context, Services, Wanted};
+use crate::services::{Context, Services, Wanted, called};
 use crate::text::{counted, to_the_second};
 
 /// List second factors, remove those of who has lost them, and carry them to another installation
@@ -32,7 +32,7 @@ enum Command {
     /// List a user's second factors
     #[command(after_help = "Example:\n  countersign factor list alice --json")]
     List {
-        /// The user: name, e-mail address or id
+        /// The user: name, e-mail address or id (id:7 is never a name)
         user: String,
         /// Print JSON
         #[arg(long)]
@@ -44,7 +44,7 @@ enum Command {
             reset --unreadable"
     )]
     Reset {
-        /// The user: name, e-mail address or id
+        /// The user: name, e-mail address or id (id:7 is never a name)
         #[arg(required_unless_present = "unreadable")]
         user: Option<String>,
         /// After the secret was lost: of every user those that were sealed under another one, which
@@ -182,16 +182,13 @@ async fn reset_unreadable(services: &Services, noinput: bool) -> Result<(), Comm
 
 async fn reset(services: &Services, named: &str, noinput: bool) -> Result<(), CommandError> {
     let user = services.user(named).await?;
-    make_sure(
-        noinput,
-        &format!("Remove every second factor of {} (id {})? [y/N]", user.username, user.id),
-    )?;
+    make_sure(noinput, &format!("Remove every second factor of {}? [y/N]", called(&user)))?;
     let mails = notice(services, &user).await?;
     let removed = Operator::shell(services).reset_factors(user.id, mails).await?;
     line(match removed {
-        0 => format!("{} has no second factor.", user.username),
-        1 => format!("Removed the second factor of {}.", user.username),
-        many => format!("Removed {many} second factors of {}.", user.username),
+        0 => format!("{} has no second factor.", called(&user)),
+        1 => format!("Removed the second factor of {}.", called(&user)),
+        many => format!("Removed {many} second factors of {}.", called(&user)),
     });
     Ok(())
 }

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::output::{self, line, note, table};
 use crate::command_error::CommandError;
 use crate::operate::Operator;
-use crate::services::{Context, Services, Wanted};
+use crate::services::{Context, Services, Wanted, called};
 use crate::text::to_the_second;
 
 /// List and end sessions; a running server feels it at once
@@ -31,7 +31,7 @@ enum Command {
     /// List live sessions, the last begun first
     #[command(after_help = "Example:\n  countersign session list --user alice --json")]
     List {
-        /// Of this user only: name, e-mail address or id
+        /// Of this user only: name, e-mail address or id (id:7 is never a name)
         #[arg(long)]
         user: Option<String>,
         /// At most so many
@@ -50,7 +50,7 @@ enum Command {
     Revoke {
         /// The session's id
         id: Option<SessionId>,
-        /// All sessions of this user: name, e-mail address or id
+        /// All sessions of this user: name, e-mail address or id (id:7 is never a name)
         #[arg(long)]
         user: Option<String>,
     },
@@ -180,7 +180,7 @@ async fn revoke_all(services: &Services, named: &str) -> Result<(), CommandError
     line(format!(
         "Ended {ended} {} of {}.",
         if ended == 1 { "session" } else { "sessions" },
-        user.username
+        called(&user)
     ));
     Ok(())
 }

@@ -16,7 +16,7 @@ use super::values::time;
 use crate::command_error::CommandError;
 use crate::operate::Operator;
 use crate::operate::people::{Desk, Invitee, Sent};
-use crate::services::{Context, Services, Wanted};
+use crate::services::{Context, Services, Wanted, called};
 use crate::text::to_the_second;
 
 /// Make, invite, list, show, change, activate, deactivate and delete users
@@ -47,7 +47,7 @@ enum Command {
     /// Send the mail that proves a user's address once more
     #[command(after_help = "Example:\n  countersign user resend alice")]
     Resend {
-        /// The user: name, e-mail address or id
+        /// The user: name, e-mail address or id (id:7 is never a name)
         user: String,
     },
     /// Take a user's address as proved, or every user's
@@ -59,7 +59,7 @@ enum Command {
     /// Send a user a link with which they choose a new password
     #[command(alias = "reset", after_help = "Example:\n  countersign user send-reset alice")]
     SendReset {
-        /// The user: name, e-mail address or id
+        /// The user: name, e-mail address or id (id:7 is never a name)
         user: String,
     },
     /// List the users, or find some
@@ -69,7 +69,7 @@ enum Command {
     /// Show a user
     #[command(after_help = "Example:\n  countersign user show alice@example.com")]
     Show {
-        /// The user: name, e-mail address or id
+        /// The user: name, e-mail address or id (id:7 is never a name)
         user: String,
         /// Print JSON
         #[arg(long)]
@@ -82,19 +82,19 @@ enum Command {
     /// Let a user sign in again
     #[command(after_help = "Example:\n  countersign user activate alice")]
     Activate {
-        /// The user: name, e-mail address or id
+        /// The user: name, e-mail address or id (id:7 is never a name)
         user: String,
     },
     /// Keep a user from signing in, and end the user's sessions
     #[command(after_help = "Example:\n  countersign user deactivate alice")]
     Deactivate {
-        /// The user: name, e-mail address or id
+        /// The user: name, e-mail address or id (id:7 is never a name)
         user: String,
     },
     /// Delete a user, and end the user's sessions
     #[command(after_help = "Example:\n  countersign user delete alice --noinput")]
     Delete {
-        /// The user: name, e-mail address or id
+        /// The user: name, e-mail address or id (id:7 is never a name)
         user: String,
         /// Do not ask whether you are sure
         #[arg(long, alias = "no-input")]
@@ -143,7 +143,7 @@ struct Invite {
 
 #[derive(Debug, Args)]
 struct Verify {
-    /// The user: name, e-mail address or id
+    /// The user: name, e-mail address or id (id:7 is never a name)
     #[arg(required_unless_present = "all", conflicts_with = "all")]
     user: Option<String>,
     /// Take every address as proved that is not; asks, with their number
@@ -256,15 +256,14 @@ impl Invite {
         let operator = Operator::shell(&services);
         let (user, sent) = operator.invite(&services, &desk, who).await?;
         note(format!("The user is {}.", services.place()?));
-        let (name, id) = (&user.username, user.id);
+        let who = called(&user);
         match sent {
-            Sent::Queued | Sent::Earlier => line(format!(
-                "Invited {name} (id {id}); a running server sends the mail to {}.",
-                user.email
-            )),
+            Sent::Queued | Sent::Earlier => {
+                line(format!("Invited {who}; a running server sends the mail to {}.", user.email));
+            }
             Sent::ByHand(link) => {
                 note(format!(
-                    "Invited {name} (id {id}). No mail is sent here (mail_url): give them this \
+                    "Invited {who}. No mail is sent here (mail_url): give them this \
                      link, with which whoever has it chooses their password."
                 ));
                 line(link);
@@ -279,7 +278,7 @@ async fn send(context: &Context, named: &str, purpose: Purpose) -> Result<(), Co
     let user = services.user(named).await?;
     let desk = Desk::of(&services).await?;
     let to = Operator::shell(&services).send_letter(&services, &desk, purpose, &user).await?;
-    line(format!("A running server sends the mail to {to}."));
+    line(format!("A running server sends the mail for {} to {to}.", called(&user)));
     Ok(())
 }
 
@@ -341,13 +340,13 @@ impl Verify {
 async fn verify(services: &Services, named: &str) -> Result<(), CommandError> {
     let user = services.user(named).await?;
     if user.email.is_empty() {
-        return Err(CommandError::new(format!("{} has no e-mail address", user.username)));
+        return Err(CommandError::new(format!("{} has no e-mail address", called(&user))));
     }
     let address = [(user.id, user.email.clone())];
     let is_first = Operator::shell(services).mark_verified(&address).await? == 1;
     line(match is_first {
-        true => format!("{} counts as the address of {}.", user.email, user.username),
-        false => format!("{} counted already.", user.email),
+        true => format!("{} counts as the address of {}.", user.email, called(&user)),
+        false => format!("{} of {} counted already.", user.email, called(&user)),
     });
     Ok(())
 }
@@ -377,8 +376,8 @@ async fn set_active(services: &Services, named: &str, active: bool) -> Result<()
     let act = if active { UserAct::Activate } else { UserAct::Deactivate };
     Operator::shell(services).act_on_users(&[user.id], act).await?;
     line(match active {
-        true => format!("{} may sign in again.", user.username),
-        false => format!("{} is deactivated; all sessions of this user are ended.", user.username),
+        true => format!("{} may sign in again.", called(&user)),
+        false => format!("{} is deactivated; all sessions of this user are ended.", called(&user)),
     });
     Ok(())
 }
@@ -387,16 +386,15 @@ async fn delete(services: &Services, named: &str, noinput: bool) -> Result<(), C
     let user = services.user(named).await?;
     if !noinput {
         prompt::need_terminal("use --noinput to delete without being asked")?;
-        let sure = prompt::ask(
-            &format!("Delete {} (id {}) for good? [y/N]", user.username, user.id),
-            |answer| Ok(matches!(answer, "y" | "Y" | "yes")),
-        )?;
+        let sure = prompt::ask(&format!("Delete {} for good? [y/N]", called(&user)), |answer| {
+            Ok(matches!(answer, "y" | "Y" | "yes"))
+        })?;
         if !sure {
             return Err(CommandError::new("nothing was deleted"));
         }
     }
     Operator::shell(services).act_on_users(&[user.id], UserAct::Delete).await?;
-    line(format!("Deleted {} (id {}).", user.username, user.id));
+    line(format!("Deleted {}.", called(&user)));
     Ok(())
 }
 
