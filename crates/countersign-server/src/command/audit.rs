@@ -44,10 +44,10 @@ pub(super) struct Audit {
     /// Only what happened so, by its word, such as login_failed
     #[arg(long, value_name = "WORD", value_parser = kind(), hide_possible_values = true)]
     kind: Option<AuditKind>,
-    /// Only what they did: a user's name, e-mail address or id, shell:NAME or service:ID:NAME
+    /// Only what they did: a user's name, e-mail address or id (id:7), shell:NAME or service:ID:NAME
     #[arg(long, value_name = "WHO")]
     by: Option<String>,
-    /// Only what happened to this user: name, e-mail address or id
+    /// Only what happened to this user: name, e-mail address or id (id:7 is never a name)
     #[arg(long, value_name = "USER")]
     user: Option<String>,
     /// Only in this session

@@ -23,7 +23,7 @@ use crate::text::holds_nul;
     "remove_groups", "metadata",
 ])))]
 pub(super) struct SetUser {
-    /// The user: name, e-mail address or id
+    /// The user: name, e-mail address or id (id:7 is never a name)
     user: String,
     /// The login name
     #[arg(long, value_name = "NAME")]
