@@ -1,7 +1,7 @@
 //! Forms: only our own are taken, only whole and sensible ones, and none that was filled in upon
 //! what is no longer there.
 
-use countersign_e2e::{TestServer, input};
+use countersign_e2e::{Desk, PASSWORD, TestServer, input};
 
 use crate::office::{edit, form_of, grant, group, office, operator, permission};
 
@@ -213,6 +213,63 @@ fn a_stale_form_is_shown_and_overwrites_nothing() {
     other.post(&path, &[("seen", &seen), ("name", "theirs")]).expect(303);
     root.post(&path, &[("seen", &seen), ("name", "mine")]).says(409, "There now: theirs");
     assert_eq!(world.sql("SELECT name FROM groups").trim(), "theirs");
+    // A mistake in it makes no stale form a new one.
+    root.post(&path, &[("seen", &seen), ("name", "")]).says(409, "There now: theirs");
+}
+
+#[test]
+fn a_mistake_in_a_stale_form_does_not_make_it_a_new_one() {
+    let (world, mut root) = office();
+    let alice = world.user("alice");
+    let path = format!("/admin/users/{alice}/");
+    let seen = input(&root.get(&path).expect(200).text(), "seen").unwrap();
+    edit(&mut root, alice, &[("first_name", "Theirs")]).expect(303);
+    let fields = [("seen", &*seen), ("username", "alice"), ("metadata", "no JSON")];
+    root.post(&path, &fields).says(409, "<td data-of=\"There now\">Theirs</td>");
+}
+
+#[test]
+fn a_permission_that_somebody_renamed_meanwhile_is_not_renamed_back() {
+    let (world, mut root) = office();
+    let mut desk = operator(&world, &mut root, "operator", &["auth.change_permission"]);
+    root.post("/admin/permissions/", &[("app", "shop"), ("codename", "sell")]).expect(303);
+    let path = format!("/admin/permissions/{}/", permission(&mut root, "shop.sell"));
+    let seen = |desk: &mut Desk| input(&desk.get(&path).expect(200).text(), "seen").unwrap();
+    let (old, of_operator) = (seen(&mut root), seen(&mut desk));
+    assert_eq!(old, of_operator);
+    let text = || world.sql("SELECT app, codename, name FROM permissions WHERE app = 'shop'");
+
+    root.post(&path, &[("seen", &old), ("app", "shop"), ("codename", "refund"), ("name", "May")])
+        .expect(303);
+    let refund = text();
+    let stale = desk.post(&path, &[("seen", &old), ("name", "Can sell")]);
+    stale.says(409, "There now: shop.refund, “May”");
+    // What they may not change is as it is now, and what they filled in is there.
+    for shown in ["value=\"refund\"", "value=\"Can sell\""] {
+        assert!(stale.text().contains(shown), "{}", stale.text());
+    }
+    let mine = [("seen", &*old), ("app", "shop"), ("codename", "vend"), ("name", "Mine")];
+    let stale = root.post(&path, &mine);
+    stale.says(409, "Somebody changed this permission meanwhile");
+    assert!(stale.text().contains("value=\"vend\""), "{}", stale.text());
+    assert_eq!(text(), refund);
+    // At the worst moment too, when the form has been compared with what is there.
+    world.sql(
+        "CREATE TRIGGER meanwhile AFTER UPDATE OF password_at ON admin_sessions
+         BEGIN UPDATE permissions SET codename = 'burn' WHERE app = 'shop'; END",
+    );
+    world.sql("UPDATE admin_sessions SET password_at = 0");
+    world.sql("UPDATE permissions SET codename = 'refund' WHERE app = 'shop'");
+    let late = [("codename", "vend"), ("own_password", PASSWORD), ("app", "shop")];
+    let now = seen(&mut root);
+    let late: Vec<_> = late.into_iter().chain([("seen", &*now)]).collect();
+    root.post(&path, &late).says(409, "There now: shop.burn");
+    world.sql("DROP TRIGGER meanwhile");
+    // Whoever has seen it may save over it.
+    let now = seen(&mut desk);
+    desk.post(&path, &[("seen", &now), ("name", "Can burn")]).expect(303);
+    assert!(text().contains("burn"), "{}", text());
+    desk.post(&path, &[("name", "x")]).says(400, "filled in upon");
 }
 
 #[test]

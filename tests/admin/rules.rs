@@ -59,7 +59,8 @@ const FORMS: [(&str, &str, Fields); 21] = [
 fn everything(world: &TestServer) -> String {
     world.sql(
         "SELECT (SELECT group_concat(id || username || password || is_active || is_staff || \
-         is_superuser) FROM users), (SELECT group_concat(id || name) FROM groups), \
+         is_superuser || email_verified) FROM users), \
+         (SELECT group_concat(id || name) FROM groups), \
          (SELECT group_concat(id || codename) FROM permissions), \
          (SELECT count(*) FROM signing_keys), (SELECT count(revoked_at) FROM sessions), \
          (SELECT count(*) FROM user_permissions), (SELECT count(*) FROM user_groups), \
@@ -285,9 +286,11 @@ fn only_a_superuser_changes_what_a_permission_is_called() {
     let id = permission(&mut root, "auth.view_user");
     let mut desk = operator(&world, &mut root, "operator", &["auth.change_permission"]);
     let path = format!("/admin/permissions/{id}/");
-    desk.post(&path, &[("app", "auth"), ("codename", "nothing"), ("name", "x")])
+    let seen = |desk: &mut Desk| input(&desk.get(&path).expect(200).text(), "seen").unwrap();
+    let first = seen(&mut desk);
+    desk.post(&path, &[("seen", &first), ("app", "auth"), ("codename", "nothing"), ("name", "x")])
         .says(403, "Only a superuser");
-    desk.post(&path, &[("name", "May look at users")])
+    desk.post(&path, &[("seen", &first), ("name", "May look at users")])
         .sends_to("/admin/permissions/?said=permission-saved");
     let text = || {
         world
@@ -298,7 +301,8 @@ fn only_a_superuser_changes_what_a_permission_is_called() {
             .to_owned()
     };
     assert_eq!(text(), "auth.view_user May look at users");
-    root.post(&path, &[("app", "auth"), ("codename", "see_user"), ("name", "x")])
+    let now = seen(&mut root);
+    root.post(&path, &[("seen", &now), ("app", "auth"), ("codename", "see_user"), ("name", "x")])
         .sends_to("/admin/permissions/?said=permission-saved");
     assert_eq!(text(), "auth.see_user x");
 }
@@ -402,6 +406,8 @@ fn who_is_demoted_while_their_password_is_checked_does_nothing_more() {
          WHEN new.password_at > old.password_at
          BEGIN UPDATE users SET is_superuser = 0 WHERE username = 'deputy'; END",
     );
+    let mut seen_of = |path: &str| input(&deputy.get(path).expect(200).text(), "seen").unwrap();
+    let seen_of_sell = seen_of(&format!("/admin/permissions/{sell}/"));
     let before = everything(&world);
     let (team, sell) = (team.to_string(), sell.to_string());
     for (path, fields) in [
@@ -421,13 +427,16 @@ fn who_is_demoted_while_their_password_is_checked_does_nothing_more() {
         ),
         (format!("/admin/groups/{team}/"), vec![("name", "thieves"), ("seen", seen.as_str())]),
         (format!("/admin/groups/{team}/delete"), vec![]),
-        (format!("/admin/permissions/{sell}/"), vec![("app", "shop"), ("codename", "burn")]),
+        (
+            format!("/admin/permissions/{sell}/"),
+            vec![("app", "shop"), ("codename", "burn"), ("seen", seen_of_sell.as_str())],
+        ),
         (format!("/admin/permissions/{sell}/delete"), vec![]),
         ("/admin/keys/rotate".to_owned(), vec![("how", "now")]),
         ("/admin/sessions/end".to_owned(), vec![("act", "all")]),
     ] {
         world.sql("UPDATE admin_sessions SET password_at = 0");
-        world.sql("UPDATE users SET is_superuser = 1");
+        world.sql("UPDATE users SET is_superuser = 1 WHERE username = 'deputy'");
         let fields: Vec<_> = fields.into_iter().chain([("own_password", PASSWORD)]).collect();
         let (status, says) = if path.contains("/keys/") {
             (409, "The keys go on as they were")
@@ -436,6 +445,6 @@ fn who_is_demoted_while_their_password_is_checked_does_nothing_more() {
         };
         deputy.post(&path, &fields).says(status, says);
     }
-    world.sql("UPDATE users SET is_superuser = 1");
+    world.sql("UPDATE users SET is_superuser = 1 WHERE username = 'deputy'");
     assert_eq!(everything(&world), before);
 }

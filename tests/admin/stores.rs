@@ -85,6 +85,11 @@ fn everything_works(world: TestServer) {
     };
     root.post("/admin/permissions/", &[("app", "shop"), ("codename", "sell")])
         .says(400, "There is a permission");
+    let page = format!("/admin/permissions/{sell}/");
+    let seen = input(&root.get(&page).expect(200).text(), "seen").unwrap();
+    let words = |name| [("seen", &*seen), ("app", "shop"), ("codename", "sell"), ("name", name)];
+    root.post(&page, &words("May sell")).expect(303);
+    root.post(&page, &words("Mine")).says(409, "There now: shop.sell, “May sell”");
     let team = group(&mut root, "team", &[sell]);
     root.post("/admin/groups/add", &[("name", "team")]).says(409, "Another group has this name");
     let view = permission(&mut root, "auth.view_user").to_string();

@@ -155,7 +155,7 @@ impl Admin {
                 codename: codename.to_owned(),
                 name: name.to_owned(),
             };
-            match server.save_permission(None, &text).await {
+            match server.save_permission(None, &text, None).await {
                 // Another node was quicker.
                 Ok(_) | Err(AdminError::NameTaken) => {}
                 Err(AdminError::Store(error)) => return Err(error),

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, ETAG};
 use axum::response::{IntoResponse, Response};
 use countersign::http::{Code, Problem};
-use countersign::store::admin::{Fingerprint, GroupRecord, Rule};
+use countersign::store::admin::{AdminError, Fingerprint, GroupRecord, Rule};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -242,8 +242,12 @@ impl GroupRequest {
         };
         let permissions = permission_ids(manage, "permissions", self.permissions).await?;
         let operator = caller.operator(manage, rule)?;
-        // The rule that was chosen is for the name that was read.
-        let seen = before.map(|before| seen.unwrap_or(before.fingerprint));
+        // The rule that was chosen is for the name that was read, and so that is what was seen.
+        let read = before.map(|before| before.fingerprint);
+        if before.is_some() && seen.is_some() && seen != read {
+            return Err(refused(AdminError::Stale));
+        }
+        let seen = read;
         let id = before.map(|before| before.id);
         let id = operator.save_group(id, name, &permissions, seen).await.map_err(refused)?;
         manage.auth.catch_up().await?;

@@ -259,16 +259,18 @@ impl<'a> Operator<'a> {
         self.store.delete_group(id, &self.by).await
     }
 
-    /// Makes a permission, or changes its text; its id.
+    /// Makes a permission, or changes its text unless that is no longer what `seen` stands for; its
+    /// id.
     ///
     /// # Errors
-    /// [`AdminError::NameTaken`], [`AdminError::Gone`], and the store's.
+    /// [`AdminError::Stale`], [`AdminError::NameTaken`], [`AdminError::Gone`], and the store's.
     pub(crate) async fn save_permission(
         &self,
         id: Option<i64>,
         text: &PermissionText,
+        seen: Option<Fingerprint>,
     ) -> Result<i64, AdminError> {
-        self.store.save_permission(id, text, &self.by).await
+        self.store.save_permission(id, text, seen, &self.by).await
     }
 
     /// Deletes a permission, from users and groups too.

@@ -86,11 +86,14 @@ pub(crate) async fn save(State(admin): State<Admin>, Path(id): Path, posted: Pos
     if wanted == record.grants {
         return Ok(redirect(&format!("/admin/users/{id}/access?said=unchanged")));
     }
+    let seen_before = fingerprint(&posted.form)?;
+    if seen_before != record.fingerprint {
+        return stale(&admin, staff, &record, &wanted).await;
+    }
     posted.confirm(&admin).await?;
     let edit = with_grants(&record.user, wanted.clone())?;
     let operator = posted.operator(&admin).who(may_edit);
     let (post, random) = (Some(&**admin.auth.post()), &*admin.services.random);
-    let seen_before = fingerprint(&posted.form)?;
     match operator.edit_user(&record.user, &edit, seen_before, post, random).await {
         Ok(_) => {
             admin.auth.catch_up().await?;
@@ -102,14 +105,17 @@ pub(crate) async fn save(State(admin): State<Admin>, Path(id): Path, posted: Pos
                 .user_record(record.user.id)
                 .await?
                 .ok_or_else(|| PageError::gone("There is no such user any more."))?;
-            Ok(page(
-                StatusCode::CONFLICT,
-                &AccessPage::new(&admin, staff, &Form::default(), &now, &wanted, Some(&now.grants))
-                    .await?,
-            ))
+            stale(&admin, staff, &now, &wanted).await
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// What was ticked, beside what is there now.
+async fn stale(admin: &Admin, staff: &Staff, now: &UserRecord, wanted: &Grants) -> PageResult {
+    let (query, theirs) = (Form::default(), Some(&now.grants));
+    let template = AccessPage::new(admin, staff, &query, now, wanted, theirs).await?;
+    Ok(page(StatusCode::CONFLICT, &template))
 }
 
 /// The same user with other groups and permissions. The fingerprint sees to it that the rest is

@@ -150,11 +150,18 @@ async fn put(admin: &Admin, posted: &Posted, record: Option<&GroupRecord>) -> Pa
                     .await?,
             ))
         };
+    let seen = record.map(|_| fingerprint(&posted.form)).transpose()?;
+    if let Some(record) = record
+        && seen != Some(record.fingerprint)
+    {
+        let theirs = group_in_words(record, &all);
+        return again(StatusCode::CONFLICT, Some(record), &errors, Some(theirs)).await;
+    }
     if !errors.is_empty() {
         return again(StatusCode::BAD_REQUEST, record, &errors, None).await;
     }
     posted.confirm(admin).await?;
-    let seen = record.map(|_| fingerprint(&posted.form)).transpose()?;
+    // What was read is what was seen, and the rule that was chosen is for that.
     let rule = match record {
         None => may_add_group,
         Some(record) if record.name == filled.name => may_change_group,

@@ -4,6 +4,7 @@
 use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 use countersign::store::admin::{AdminError, PermissionRow, PermissionText};
 
 use crate::admin::gate::{Path, Posted, Query, Staff};
@@ -13,6 +14,7 @@ use crate::admin::kit::frame::Frame;
 use crate::admin::kit::page::{page, redirect};
 use crate::admin::kit::page_error::{PageError, PageResult, shown};
 use crate::admin::kit::permissions::name_of;
+use crate::admin::kit::users::{fingerprint, seen};
 use crate::admin::rules::{
     Permit, may, may_add_permission, may_change_permission, may_delete_permission,
     may_rename_permission, may_rename_permissions,
@@ -33,7 +35,8 @@ pub(crate) async fn add(State(admin): State<Admin>, posted: Posted) -> PageResul
     let mut errors = Errors::default();
     let text = read(&posted.form, &mut errors);
     if errors.is_empty() {
-        match posted.operator(&admin).who(may_add_permission).save_permission(None, &text).await {
+        let operator = posted.operator(&admin).who(may_add_permission);
+        match operator.save_permission(None, &text, None).await {
             Ok(_) if may(&posted.staff.user, Permit::ViewPermission) => {
                 return Ok(redirect("/admin/permissions/?said=permission-added"));
             }
@@ -58,14 +61,18 @@ pub(crate) async fn form(
 ) -> PageResult {
     staff.needs(Permit::ViewPermission)?;
     let row = row(&admin, &id).await?;
-    shown(&PermissionPage::new(&staff, &query, &row, &row.text, &Errors::default()))
+    shown(&PermissionPage::new(&staff, &query, &row, &row.text, &Errors::default(), None))
 }
 
 pub(crate) async fn save(State(admin): State<Admin>, Path(id): Path, posted: Posted) -> PageResult {
     posted.staff.needs(Permit::ChangePermission)?;
     let row = row(&admin, &id).await?;
+    let seen = fingerprint(&posted.form)?;
     let mut errors = Errors::default();
     let mut text = read(&posted.form, &mut errors);
+    if seen != row.text.fingerprint() {
+        return Ok(stale(&posted, text, &row));
+    }
     if !may_rename_permissions(&posted.staff.user) {
         if posted.form.ticked("app")
             && (text.app != row.text.app || text.codename != row.text.codename)
@@ -87,7 +94,9 @@ pub(crate) async fn save(State(admin): State<Admin>, Path(id): Path, posted: Pos
             posted.confirm(&admin).await?;
         }
         let rule = if is_renamed { may_rename_permission } else { may_change_permission };
-        match posted.operator(&admin).who(rule).save_permission(Some(row.id), &text).await {
+        // What was read is what was seen, and the rule that was chosen is for that.
+        let operator = posted.operator(&admin).who(rule);
+        match operator.save_permission(Some(row.id), &text, Some(seen)).await {
             Ok(_) => {
                 admin.auth.catch_up().await?;
                 return Ok(redirect("/admin/permissions/?said=permission-saved"));
@@ -95,13 +104,35 @@ pub(crate) async fn save(State(admin): State<Admin>, Path(id): Path, posted: Pos
             Err(AdminError::NameTaken) => {
                 errors.add("codename", "There is another permission of this app and codename.");
             }
+            Err(AdminError::Stale) => {
+                return Ok(stale(&posted, text, &self::row(&admin, &id).await?));
+            }
             Err(error) => return Err(error.into()),
         }
     }
     Ok(page(
         StatusCode::BAD_REQUEST,
-        &PermissionPage::new(&posted.staff, &Form::default(), &row, &text, &errors),
+        &PermissionPage::new(&posted.staff, &Form::default(), &row, &text, &errors, None),
     ))
+}
+
+/// What was filled in, beside what is there now. Of who changes the words alone, the words were
+/// filled in.
+fn stale(posted: &Posted, filled: PermissionText, now: &PermissionRow) -> Response {
+    let filled = if may_rename_permissions(&posted.staff.user) {
+        filled
+    } else {
+        PermissionText { name: filled.name, ..now.text.clone() }
+    };
+    let theirs = match now.text.name.as_str() {
+        "" => format!("{}, without a name", name_of(now)),
+        name => format!("{}, “{name}”", name_of(now)),
+    };
+    let (query, errors) = (Form::default(), Errors::default());
+    page(
+        StatusCode::CONFLICT,
+        &PermissionPage::new(&posted.staff, &query, now, &filled, &errors, Some(theirs)),
+    )
 }
 
 pub(crate) async fn delete(
@@ -212,6 +243,9 @@ impl<'a> PermissionsPage<'a> {
 struct PermissionPage<'a> {
     frame: Frame,
     id: i64,
+    seen: String,
+    /// What is there now, where somebody changed it meanwhile.
+    meanwhile: Option<String>,
     fields: [Field<'a>; 3],
     may_change: bool,
     may_delete: bool,
@@ -224,11 +258,14 @@ impl<'a> PermissionPage<'a> {
         row: &PermissionRow,
         text: &'a PermissionText,
         errors: &'a Errors,
+        meanwhile: Option<String>,
     ) -> Self {
         let may_change = may(&staff.user, Permit::ChangePermission);
         Self {
             frame: staff.frame("/admin/permissions/", name_of(row)).saying(query),
             id: row.id,
+            seen: seen(row.text.fingerprint()),
+            meanwhile,
             fields: fields(text, errors, may_rename_permissions(&staff.user), may_change),
             may_change,
             may_delete: may(&staff.user, Permit::DeletePermission),

@@ -55,15 +55,17 @@ pub(crate) async fn save(State(admin): State<Admin>, Path(id): Path, posted: Pos
     let seen = fingerprint(&posted.form)?;
     let raised =
         (filled.is_staff, filled.is_superuser) != (record.user.is_staff, record.user.is_superuser);
+    let takes_over = filled.takes_over(&record.user);
     if raised && !may_raise(&staff.user) {
         return Err(PageError::forbidden(
             "Only a superuser makes staff and superusers, or makes them something else.",
         ));
     }
-    if filled.takes_over(&record.user)
-        && let Some(what) = beyond(&staff.user, &record.user)
-    {
+    if takes_over && let Some(what) = beyond(&staff.user, &record.user) {
         return Err(PageError::forbidden(beyond_in_words(&record.user.username, &what)));
+    }
+    if seen != record.fingerprint {
+        return stale(&admin, staff, &record, &filled, &errors).await;
     }
     let edit = filled.edit(&record.user, &mut errors);
     let (Some(edit), true) = (edit, errors.is_empty()) else {
@@ -95,8 +97,7 @@ pub(crate) async fn save(State(admin): State<Admin>, Path(id): Path, posted: Pos
                 .user_record(id)
                 .await?
                 .ok_or_else(|| PageError::gone("There is no such user any more."))?;
-            let differences = filled.differences(&Filled::of(&now.user));
-            again(&admin, staff, StatusCode::CONFLICT, &now, &filled, &errors, differences).await
+            stale(&admin, staff, &now, &filled, &errors).await
         }
         Err(AdminError::Store(StoreError::UsernameTaken) | AdminError::NameTaken) => {
             errors.add("username", NAME_TAKEN);
@@ -116,6 +117,18 @@ pub(crate) async fn save(State(admin): State<Admin>, Path(id): Path, posted: Pos
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// What was filled in, beside what is there now.
+async fn stale(
+    admin: &Admin,
+    staff: &Staff,
+    now: &UserRecord,
+    filled: &Filled,
+    errors: &Errors,
+) -> PageResult {
+    let differences = filled.differences(&Filled::of(&now.user));
+    again(admin, staff, StatusCode::CONFLICT, now, filled, errors, differences).await
 }
 
 async fn again(
@@ -362,8 +375,7 @@ impl<'a> EditUserPage<'a> {
                 Field::area("metadata", "Metadata", &filled.metadata)
                     .hint("A JSON object of your own. Access tokens do not carry it."),
             ),
-            own_password: (may_change && raise && !staff.is_fresh(admin.clock.now()))
-                .then(own_password),
+            own_password: (may_change && raise && !staff.is_fresh(admin.clock.now())).then(own_password),
             differences,
             may_change,
             may_raise: may_change && raise,

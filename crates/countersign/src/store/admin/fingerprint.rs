@@ -1,10 +1,10 @@
 //! What forms show, as sixteen bytes.
 
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
 use aws_lc_rs::digest::{Context, SHA256};
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 use super::Grants;
+use super::PermissionText;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 use crate::user::User;
 
@@ -68,8 +68,12 @@ pub(crate) fn of_group(name: &str, permissions: &[i64]) -> Fingerprint {
     of(&[name, &written(permissions)])
 }
 
+/// Of a permission's form.
+pub(super) fn of_permission(text: &PermissionText) -> Fingerprint {
+    of(&[&text.app, &text.codename, &text.name])
+}
+
 /// Each part with its length before it, so that no two lists of parts are one text.
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
 fn of(parts: &[&str]) -> Fingerprint {
     let mut context = Context::new(&SHA256);
     for part in parts {

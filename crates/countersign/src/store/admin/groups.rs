@@ -2,9 +2,7 @@
 
 use async_trait::async_trait;
 
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-use super::fingerprint;
-use super::{Actor, AdminError, Count, Fingerprint};
+use super::{Actor, AdminError, Count, Fingerprint, fingerprint};
 use crate::store::StoreError;
 
 /// What is asked of a store about groups and permissions for the admin site.
@@ -52,14 +50,17 @@ pub trait GroupAdmin: Send + Sync {
     /// Every permission, by app and codename; the first 10,000.
     async fn permissions(&self) -> Result<Vec<PermissionRow>, StoreError>;
 
-    /// Makes a permission or changes its text; its id.
+    /// Makes a permission (`id` is `None`) or changes its text, unless that is no longer what
+    /// `seen` stands for; its id.
     ///
     /// # Errors
-    /// [`AdminError::NameTaken`] when there is another `app.codename` like it.
+    /// [`AdminError::NameTaken`] when there is another `app.codename` like it, and
+    /// [`AdminError::Stale`].
     async fn save_permission(
         &self,
         id: Option<i64>,
         permission: &PermissionText,
+        seen: Option<Fingerprint>,
         by: &Actor,
     ) -> Result<i64, AdminError>;
 
@@ -142,7 +143,8 @@ impl GroupRecord {
 ///     codename: "publish".to_owned(),
 ///     name: "Can publish".to_owned(),
 /// };
-/// let id = store.save_permission(None, &text, &Actor::staff(ada.id, None, now)).await.unwrap();
+/// let by = Actor::staff(ada.id, None, now);
+/// let id = store.save_permission(None, &text, None, &by).await.unwrap();
 /// assert_eq!(store.permissions().await.unwrap()[0].id, id);
 /// # });
 /// ```
@@ -174,4 +176,36 @@ pub struct PermissionText {
     pub codename: String,
     /// For people, up to 255 characters.
     pub name: String,
+}
+
+impl PermissionText {
+    /// What [`GroupAdmin::save_permission`] wants back.
+    ///
+    /// ```
+    /// # mod world { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/world.rs")); }
+    /// use countersign::store::admin::{Actor, AdminError, GroupAdmin, PermissionText};
+    ///
+    /// # world::block_on(async {
+    /// # let (store, _, _directory) = world::place();
+    /// # let (ada, now) = (world::ada_in(&store).await, world::midnight());
+    /// let by = Actor::staff(ada.id, None, now);
+    /// let before = PermissionText {
+    ///     app: "blog".to_owned(),
+    ///     codename: "publish".to_owned(),
+    ///     name: "Can publish".to_owned(),
+    /// };
+    /// let id = store.save_permission(None, &before, None, &by).await.unwrap();
+    /// let (seen, after) = (
+    ///     Some(before.fingerprint()),
+    ///     PermissionText { name: "May publish".to_owned(), ..before },
+    /// );
+    /// store.save_permission(Some(id), &after, seen, &by).await.unwrap();
+    /// // Whoever still has the old form overwrites nothing.
+    /// let stale = store.save_permission(Some(id), &after, seen, &by).await;
+    /// assert!(matches!(stale, Err(AdminError::Stale)));
+    /// # });
+    /// ```
+    pub fn fingerprint(&self) -> Fingerprint {
+        fingerprint::of_permission(self)
+    }
 }

@@ -10,6 +10,7 @@ pub(crate) mod bulk_act;
 pub(crate) mod grants;
 pub(crate) mod group_save;
 pub(crate) mod names;
+pub(crate) mod permission_save;
 pub(crate) mod service_power;
 pub(crate) mod superusers;
 pub(crate) mod user_edit;

@@ -81,6 +81,9 @@ pub(crate) const DELETE_GROUP: &str = "DELETE FROM groups WHERE id = $1";
 pub(crate) const PERMISSIONS: &str =
     "SELECT id, app, codename, name FROM permissions ORDER BY app, codename LIMIT 10000";
 
+/// As one is shown. Takes its id.
+pub(crate) const PERMISSION: &str = "SELECT app, codename, name FROM permissions WHERE id = $1";
+
 /// As `app.codename`.
 pub(crate) const PERMISSION_NAMES: &str =
     "SELECT app || '.' || codename FROM permissions ORDER BY 1 LIMIT 10000";

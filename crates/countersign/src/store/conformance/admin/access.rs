@@ -12,18 +12,18 @@ fn text(codename: &str) -> PermissionText {
 }
 
 pub async fn permissions_are_made_changed_and_deleted(store: Arc<dyn AdminStore>) {
-    let write = store.save_permission(None, &text("write"), &root()).await.unwrap();
-    let read = store.save_permission(None, &text("read"), &root()).await.unwrap();
+    let write = store.save_permission(None, &text("write"), None, &root()).await.unwrap();
+    let read = store.save_permission(None, &text("read"), None, &root()).await.unwrap();
     assert!(matches!(
-        store.save_permission(None, &text("read"), &root()).await,
+        store.save_permission(None, &text("read"), None, &root()).await,
         Err(AdminError::NameTaken)
     ));
     assert!(matches!(
-        store.save_permission(Some(write), &text("read"), &root()).await,
+        store.save_permission(Some(write), &text("read"), None, &root()).await,
         Err(AdminError::NameTaken)
     ));
     assert!(matches!(
-        store.save_permission(Some(99), &text("x"), &root()).await,
+        store.save_permission(Some(99), &text("x"), None, &root()).await,
         Err(AdminError::Gone)
     ));
     assert_eq!(
@@ -31,13 +31,14 @@ pub async fn permissions_are_made_changed_and_deleted(store: Arc<dyn AdminStore>
             .save_permission(
                 Some(write),
                 &PermissionText { name: "May".to_owned(), ..text("write") },
+                None,
                 &root()
             )
             .await
             .unwrap(),
         write
     );
-    store.save_permission(Some(read), &text("view"), &root()).await.unwrap();
+    store.save_permission(Some(read), &text("view"), None, &root()).await.unwrap();
     let alice = store
         .add_user(
             new_user("alice", ""),
@@ -66,12 +67,43 @@ pub async fn permissions_are_made_changed_and_deleted(store: Arc<dyn AdminStore>
     );
 }
 
+pub async fn a_permission_that_somebody_changed_meanwhile_is_not_overwritten(
+    store: Arc<dyn AdminStore>,
+) {
+    let write = store.save_permission(None, &text("write"), None, &root()).await.unwrap();
+    let seen = Some(text("write").fingerprint());
+    store.save_permission(Some(write), &text("edit"), seen, &root()).await.unwrap();
+    // Other words for people, upon a form that is older than the other name.
+    let words = PermissionText { name: "May".to_owned(), ..text("write") };
+    let stale = store.save_permission(Some(write), &words, seen, &root()).await;
+    assert!(matches!(stale, Err(AdminError::Stale)), "{stale:?}");
+    let lines = audit_lines(&*store).await;
+    assert_eq!(store.permissions().await.unwrap()[0].text, text("edit"));
+
+    // Words alone count too, and of two at the same moment one is done.
+    let seen = Some(text("edit").fingerprint());
+    let [one, other] =
+        ["May", "Might"].map(|name| PermissionText { name: name.to_owned(), ..text("edit") });
+    let by = root();
+    let (first, second) = tokio::join!(
+        store.save_permission(Some(write), &one, seen, &by),
+        store.save_permission(Some(write), &other, seen, &by),
+    );
+    let done = match (first, second) {
+        (Ok(_), Err(AdminError::Stale)) => one,
+        (Err(AdminError::Stale), Ok(_)) => other,
+        both => panic!("{both:?}"),
+    };
+    assert_eq!(store.permissions().await.unwrap()[0].text, done);
+    assert_eq!(audit_lines(&*store).await.len(), lines.len() + 1);
+}
+
 pub async fn a_group_is_made_changed_and_deleted_and_its_members_feel_it(
     store: Arc<dyn AdminStore>,
 ) {
     let (write, read) = (
-        store.save_permission(None, &text("write"), &root()).await.unwrap(),
-        store.save_permission(None, &text("read"), &root()).await.unwrap(),
+        store.save_permission(None, &text("write"), None, &root()).await.unwrap(),
+        store.save_permission(None, &text("read"), None, &root()).await.unwrap(),
     );
     let group = store.save_group(None, "editors", &[write], None, &root()).await.unwrap();
     let alice = store

@@ -135,7 +135,7 @@ pub async fn every_act_leaves_one_line_with_who_did_it(store: Arc<dyn AdminStore
             news(&*store, &mut seen, &by).await,
             one(AuditKind::GroupDeleted, None, "editors")
         );
-        let permission = store.save_permission(None, &text("write"), &by).await.unwrap();
+        let permission = store.save_permission(None, &text("write"), None, &by).await.unwrap();
         assert_eq!(
             news(&*store, &mut seen, &by).await,
             one(AuditKind::PermissionAdded, None, "news.write")
@@ -218,7 +218,7 @@ pub async fn where_the_line_cannot_be_written_the_act_is_not_done(
     let alice = make_user(store, "alice").await;
     store.create_session(new_session(1, alice.id)).await.unwrap();
     let key = key();
-    let permission = store.save_permission(None, &text("write"), &root()).await.unwrap();
+    let permission = store.save_permission(None, &text("write"), None, &root()).await.unwrap();
     let group = store.save_group(None, "editors", &[], None, &root()).await.unwrap();
     store.rotate_keys(key.clone(), after(600), &root()).await.unwrap();
     let link = store.make_first_link([7; 32]).await.unwrap().unwrap();
@@ -240,7 +240,7 @@ pub async fn where_the_line_cannot_be_written_the_act_is_not_done(
     store.end_key(key.id, &by).await.unwrap_err();
     store.save_group(None, "authors", &[], None, &by).await.unwrap_err();
     store.delete_group(group, &by).await.unwrap_err();
-    store.save_permission(None, &text("read"), &by).await.unwrap_err();
+    store.save_permission(None, &text("read"), None, &by).await.unwrap_err();
     store.delete_permission(permission, &by).await.unwrap_err();
     store.mark_verified(&[(alice.id, alice.email.clone())], &by).await.unwrap_err();
 

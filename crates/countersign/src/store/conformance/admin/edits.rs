@@ -12,7 +12,7 @@ async fn permission(store: &dyn AdminStore, codename: &str) -> i64 {
         codename: codename.to_owned(),
         name: "Can".to_owned(),
     };
-    store.save_permission(None, &text, &root()).await.unwrap()
+    store.save_permission(None, &text, None, &root()).await.unwrap()
 }
 
 pub async fn a_user_is_made_with_groups_and_permissions_and_a_line(store: Arc<dyn AdminStore>) {
@@ -358,7 +358,10 @@ pub async fn what_was_on_its_way_when_its_operator_was_demoted_is_not_done(
     let text =
         PermissionText { app: "news".to_owned(), codename: "burn".to_owned(), name: String::new() };
     for id in [None, Some(write)] {
-        assert!(matches!(store.save_permission(id, &text, &by).await, Err(AdminError::NotAllowed)));
+        assert!(matches!(
+            store.save_permission(id, &text, None, &by).await,
+            Err(AdminError::NotAllowed)
+        ));
     }
     assert!(matches!(store.delete_permission(write, &by).await, Err(AdminError::NotAllowed)));
     assert!(matches!(store.end_sessions(&[session_id(7)], &by).await, Err(AdminError::NotAllowed)));

@@ -45,7 +45,7 @@ async fn make_adder(store: &dyn AdminStore, name: &str) -> User {
         codename: "add_user".to_owned(),
         name: String::new(),
     };
-    let permission = store.save_permission(None, &text, &root()).await.unwrap();
+    let permission = store.save_permission(None, &text, None, &root()).await.unwrap();
     let new = NewUser { is_staff: true, ..new_user(name, "") };
     let grants = Grants { groups: Vec::new(), permissions: vec![permission] };
     store.add_user(new, &grants, &root()).await.unwrap()

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use deadpool_postgres::{GenericClient, Object};
+use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 
 use super::audit;
@@ -16,6 +17,7 @@ use crate::store::failure::Failure;
 use crate::store::plan::audit_lines::{Acted, Given, line, logged};
 use crate::store::plan::grants::Difference;
 use crate::store::plan::group_save::GroupPlan;
+use crate::store::plan::permission_save::PermissionPlan;
 use crate::store::postgres::PostgresStore;
 use crate::store::postgres::columns::get;
 use crate::store::sql::query::without_nul;
@@ -59,9 +61,10 @@ impl GroupAdmin for PostgresStore {
         &self,
         id: Option<i64>,
         permission: &PermissionText,
+        seen: Option<Fingerprint>,
         by: &Actor,
     ) -> Result<i64, AdminError> {
-        write!(self, client => save_permission(client, id, permission, by)).map(logged)
+        write!(self, client => save_permission(client, id, permission, seen, by)).map(logged)
     }
 
     async fn delete_permission(&self, id: i64, by: &Actor) -> Result<(), AdminError> {
@@ -189,46 +192,52 @@ pub(super) async fn permissions(client: &Object) -> Result<Vec<PermissionRow>, F
     let statement = client.prepare_cached(statements::PERMISSIONS).await?;
     let rows = client.query(&statement, &[]).await?;
     rows.iter()
-        .map(|row| {
-            let text = PermissionText {
-                app: get(row, "app")?,
-                codename: get(row, "codename")?,
-                name: get(row, "name")?,
-            };
-            Ok(PermissionRow { id: get(row, "id")?, text })
-        })
+        .map(|row| Ok(PermissionRow { id: get(row, "id")?, text: permission_text(row)? }))
         .collect()
+}
+
+fn permission_text(row: &Row) -> Result<PermissionText, Failure> {
+    Ok(PermissionText {
+        app: get(row, "app")?,
+        codename: get(row, "codename")?,
+        name: get(row, "name")?,
+    })
 }
 
 pub(super) async fn save_permission(
     client: &mut Object,
     id: Option<i64>,
     text: &PermissionText,
+    seen: Option<Fingerprint>,
     by: &Actor,
 ) -> Acted<i64> {
     let transaction = client.transaction().await?;
     by.is_let_give(hold(&transaction, &[], by).await?.as_ref(), &[])?;
+    let before = match id {
+        Some(id) => {
+            // Held: who else changes it waits, and then sees that it is another.
+            let sql = format!("{} FOR UPDATE", statements::PERMISSION);
+            let found = transaction.query_opt(&sql, &[&id]).await?.ok_or(AdminError::Gone)?;
+            Some(permission_text(&found)?)
+        }
+        None => None,
+    };
+    let plan = PermissionPlan::of(before.as_ref(), text, seen)?;
     let PermissionText { app, codename, name } = text;
-    let now = format!("{app}.{codename}");
-    let (id, kind, detail) = match id {
+    let id = match id {
         None => {
             let sql =
                 "INSERT INTO permissions (app, codename, name) VALUES ($1, $2, $3) RETURNING id";
             let made = transaction.query_one(sql, &[app, codename, name]).await.map_err(taken)?;
-            (made.try_get(0)?, AuditKind::PermissionAdded, now)
+            made.try_get(0)?
         }
         Some(id) => {
-            let before = named(&transaction, PERMISSION_NAME, id).await?.ok_or(AdminError::Gone)?;
             let sql = statements::CHANGE_PERMISSION;
             transaction.execute(sql, &[app, codename, name, &id]).await.map_err(taken)?;
-            (
-                id,
-                AuditKind::PermissionChanged,
-                if before == now { now } else { format!("{before} to {now}") },
-            )
+            id
         }
     };
-    audit::noted(transaction, id, vec![line(by, kind, None, None, detail)]).await
+    audit::noted(transaction, id, vec![plan.line(by)]).await
 }
 
 pub(super) async fn delete_permission(client: &mut Object, id: i64, by: &Actor) -> Acted<()> {

@@ -14,6 +14,7 @@ use crate::store::admin::{
 use crate::store::failure::Failure;
 use crate::store::plan::audit_lines::{Acted, Given, line, logged};
 use crate::store::plan::group_save::GroupPlan;
+use crate::store::plan::permission_save::PermissionPlan;
 use crate::store::sql::query::without_nul;
 use crate::store::sql::statements;
 use crate::store::sqlite::SqliteStore;
@@ -62,10 +63,11 @@ impl GroupAdmin for SqliteStore {
         &self,
         id: Option<i64>,
         permission: &PermissionText,
+        seen: Option<Fingerprint>,
         by: &Actor,
     ) -> Result<i64, AdminError> {
         let (permission, by) = (permission.clone(), by.clone());
-        self.writer.run(move |c| save_permission(c, id, &permission, &by)).await.map(logged)
+        self.writer.run(move |c| save_permission(c, id, &permission, seen, &by)).await.map(logged)
     }
 
     async fn delete_permission(&self, id: i64, by: &Actor) -> Result<(), AdminError> {
@@ -184,53 +186,56 @@ pub(super) fn delete_group(connection: &Connection, id: i64, by: &Actor) -> Acte
 pub(super) fn permissions(connection: &Connection) -> Result<Vec<PermissionRow>, Failure> {
     let mut statement = connection.prepare_cached(statements::PERMISSIONS)?;
     let rows = statement.query_map([], |row| {
-        let text = PermissionText {
-            app: row.get("app")?,
-            codename: row.get("codename")?,
-            name: row.get("name")?,
-        };
-        Ok(PermissionRow { id: row.get("id")?, text })
+        Ok(PermissionRow { id: row.get("id")?, text: permission_text(row)? })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn permission_text(row: &rusqlite::Row<'_>) -> rusqlite::Result<PermissionText> {
+    Ok(PermissionText {
+        app: row.get("app")?,
+        codename: row.get("codename")?,
+        name: row.get("name")?,
+    })
 }
 
 pub(super) fn save_permission(
     connection: &Connection,
     id: Option<i64>,
     text: &PermissionText,
+    seen: Option<Fingerprint>,
     by: &Actor,
 ) -> Acted<i64> {
     by.is_let_give(operator(connection, by)?.as_ref(), &[])?;
+    let before = match id {
+        Some(id) => {
+            let mut found = connection.prepare_cached(statements::PERMISSION)?;
+            let found = found.query_row([id], permission_text).optional()?;
+            Some(found.ok_or(AdminError::Gone)?)
+        }
+        None => None,
+    };
+    let plan = PermissionPlan::of(before.as_ref(), text, seen)?;
     let PermissionText { app, codename, name } = text;
     let sql = "SELECT id FROM permissions WHERE app = ? AND codename = ? AND id IS NOT ?";
     if one::<i64>(connection, sql, params![app, codename, id])?.is_some() {
         return Err(AdminError::NameTaken.into());
     }
-    let (id, kind, detail) = match id {
+    let id = match id {
         None => {
             change(
                 connection,
                 "INSERT INTO permissions (app, codename, name) VALUES (?, ?, ?)",
                 params![app, codename, name],
             )?;
-            (
-                connection.last_insert_rowid(),
-                AuditKind::PermissionAdded,
-                format!("{app}.{codename}"),
-            )
+            connection.last_insert_rowid()
         }
         Some(id) => {
-            let before = named(connection, PERMISSION_NAME, id)?.ok_or(AdminError::Gone)?;
             change(connection, statements::CHANGE_PERMISSION, params![app, codename, name, id])?;
-            let now = format!("{app}.{codename}");
-            (
-                id,
-                AuditKind::PermissionChanged,
-                if before == now { now } else { format!("{before} to {now}") },
-            )
+            id
         }
     };
-    audit::noted(connection, id, vec![line(by, kind, None, None, detail)])
+    audit::noted(connection, id, vec![plan.line(by)])
 }
 
 pub(super) fn delete_permission(connection: &Connection, id: i64, by: &Actor) -> Acted<()> {
