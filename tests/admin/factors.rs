@@ -210,6 +210,27 @@ fn is_it_you_asks_for_the_code_after_the_password() {
 }
 
 #[test]
+fn who_has_a_second_factor_adds_a_user_once_they_were_asked() {
+    let world = world();
+    let (root, mut desk) = at_work_for_long(&world);
+    let fields = [
+        ("username", "mallory"),
+        ("password1", PASSWORD),
+        ("password2", PASSWORD),
+        ("is_staff", "on"),
+        ("own_password", PASSWORD),
+    ];
+    let asked = desk.post("/admin/users/add", &fields);
+    asked.says(403, "You have a second factor");
+    // The page brings no password of anybody back; the form that follows asks for one.
+    assert!(!asked.text().contains("password1"), "{}", asked.text());
+    let code = world.code_of(&root);
+    let answer = [("username", "mallory"), ("is_staff", "on"), ("own_code", code.as_str())];
+    desk.post("/admin/users/add", &answer).says(400, "Give a password");
+    desk.post("/admin/users/add", &fields[..4]).expect(303);
+}
+
+#[test]
 fn is_it_you_takes_a_recovery_code_which_leaves_a_line_and_a_mail() {
     let mailbox = Mailbox::new();
     let world = TestServer::builder().virtual_time().set("mail_url", &mailbox.url()).start();

@@ -406,7 +406,11 @@ fn who_is_demoted_while_their_password_is_checked_does_nothing_more() {
          WHEN new.password_at > old.password_at
          BEGIN UPDATE users SET is_superuser = 0 WHERE username = 'deputy'; END",
     );
+    let (alice, bob) = (world.user("alice"), world.user("bob").to_string());
+    edit(&mut root, bob.parse().unwrap(), &[("is_active", "")]).expect(303);
+    world.sql("UPDATE users SET email_verified = 0");
     let mut seen_of = |path: &str| input(&deputy.get(path).expect(200).text(), "seen").unwrap();
+    let seen_of_alice = seen_of(&format!("/admin/users/{alice}/"));
     let seen_of_sell = seen_of(&format!("/admin/permissions/{sell}/"));
     let before = everything(&world);
     let (team, sell) = (team.to_string(), sell.to_string());
@@ -434,6 +438,16 @@ fn who_is_demoted_while_their_password_is_checked_does_nothing_more() {
         (format!("/admin/permissions/{sell}/delete"), vec![]),
         ("/admin/keys/rotate".to_owned(), vec![("how", "now")]),
         ("/admin/sessions/end".to_owned(), vec![("act", "all")]),
+        (
+            format!("/admin/users/{alice}/"),
+            vec![("username", "mallory"), ("is_active", "on"), ("seen", seen_of_alice.as_str())],
+        ),
+        ("/admin/users/act".to_owned(), vec![("act", "activate"), ("ids", bob.as_str())]),
+        (
+            format!("/admin/users/{alice}/mail"),
+            vec![("act", "mark"), ("address", "alice@example.com")],
+        ),
+        ("/admin/users/invite".to_owned(), vec![("email", "accomplice@example.com")]),
     ] {
         world.sql("UPDATE admin_sessions SET password_at = 0");
         world.sql("UPDATE users SET is_superuser = 1 WHERE username = 'deputy'");

@@ -1,10 +1,12 @@
 //! Signing in at the admin site: staff only, as slow for guessers as every login, and not for ever.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
-use countersign_e2e::{PASSWORD, TestServer};
+use countersign_e2e::{Desk, PASSWORD, Response, TestServer, input};
 
-use crate::office::{edit, furnish, office, operator};
+use crate::office::{edit, furnish, group, office, operator};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -219,46 +221,179 @@ fn the_limits_are_settings() {
     root.get("/admin/").sends_to("/admin/sign-in?next=%2Fadmin%2F");
 }
 
+/// Forms before which the site asks who it is, as one route and what is sent to it. An empty
+/// `seen` stands for the one of the page.
+const DANGEROUS: [(&str, &str, Fields); 25] = [
+    // A way in for somebody, or one more.
+    (USER, "/admin/users/2/", &[("seen", ""), ("username", "mallory"), ("is_active", "on")]),
+    (USER, "/admin/users/2/", &[("seen", ""), ("username", "alice"), ("is_active", "on")]),
+    (USER, "/admin/users/3/", &[("seen", ""), BOB, BOBS, ("is_active", "on")]),
+    (USER, "/admin/users/2/", &[("seen", ""), ALICE, ALICES, FLAGS, ("is_staff", "on"), ACTIVE]),
+    ("/admin/users/act", "/admin/users/act", &[("act", "activate"), ("ids", "3")]),
+    ("/admin/users/add", "/admin/users/add", &[("username", "mallory"), ("unusable", "on")]),
+    ("/admin/users/invite", "/admin/users/invite", &[("email", "mallory@example.net")]),
+    ("/admin/users/{id}/mail", "/admin/users/2/mail", &[("act", "reset")]),
+    ("/admin/users/{id}/mail", "/admin/users/2/mail", &[("act", "invitation")]),
+    ("/admin/users/{id}/mail", "/admin/users/2/mail", &[("act", "verify")]),
+    ("/admin/users/{id}/mail", "/admin/users/2/mail", &[("act", "mark"), ALICES_SEEN]),
+    ("/admin/users/{id}/password", "/admin/users/2/password", &[("act", "unusable")]),
+    ("/admin/users/{id}/factors", "/admin/users/2/factors", &[]),
+    // What somebody may do.
+    ("/admin/users/{id}/access", "/admin/users/2/access", &[("seen", ""), ("permissions", "1")]),
+    ("/admin/groups/add", "/admin/groups/add", &[("name", "team")]),
+    (
+        "/admin/groups/{id}/",
+        "/admin/groups/1/",
+        &[("seen", ""), ("name", "old"), ("permissions", "1")],
+    ),
+    (
+        "/admin/permissions/{id}/",
+        "/admin/permissions/1/",
+        &[("seen", ""), ("app", "shop"), ("codename", "refund")],
+    ),
+    (
+        "/admin/tokens/add",
+        "/admin/tokens/add",
+        &[("name", "new"), ("expires_in", "1d"), ("is_superuser", "on")],
+    ),
+    // What cannot be taken back, or is felt by everybody.
+    ("/admin/users/act", "/admin/users/act", &[("act", "delete"), ("ids", "2"), ("sure", "yes")]),
+    ("/admin/groups/{id}/delete", "/admin/groups/1/delete", &[]),
+    ("/admin/permissions/{id}/delete", "/admin/permissions/1/delete", &[]),
+    ("/admin/tokens/{id}/revoke", "/admin/tokens/1/revoke", &[]),
+    ("/admin/keys/rotate", "/admin/keys/rotate", &[("how", "now")]),
+    ("/admin/keys/{id}/retire", "/admin/keys/OLD/retire", &[]),
+    ("/admin/sessions/end", "/admin/sessions/end", &[("act", "all")]),
+];
+
+/// Forms that are asked about in tests of their own, and those that give nobody a way in or a
+/// right, and of which nothing is for good.
+const OTHERS: [(&str, &str); 9] = [
+    ("/admin/hooks/replay", "tests/admin/hooks.rs"),
+    ("/admin/outbox/act", "has a mail tried again, or taken out"),
+    ("/admin/permissions/", "adds a permission, which nobody has yet"),
+    ("/admin/sign-in", "asks all that there is to ask"),
+    ("/admin/sign-in/factor", "asks all that there is to ask"),
+    ("/admin/sign-in/passkey", "asks all that there is to ask"),
+    ("/admin/sign-out", "ends the session"),
+    ("/admin/first/{token}", "nobody is signed in yet, and the link is the proof"),
+    ("/admin/{*rest}", "is no page"),
+];
+
+/// What asks nothing: other words, and the end of a login.
+const HARMLESS: [(&str, Fields); 6] = [
+    ("/admin/users/2/", &[("seen", ""), ALICE, ALICES, ("first_name", "Alice"), ACTIVE]),
+    ("/admin/users/2/", &[("seen", ""), ALICE, ALICES]),
+    ("/admin/users/act", &[("act", "end"), ("ids", "2")]),
+    ("/admin/sessions/end", &[("act", "user"), ("of", "2")]),
+    ("/admin/permissions/", &[("app", "shop"), ("codename", "sell")]),
+    (
+        "/admin/permissions/1/",
+        &[("seen", ""), ("app", "auth"), ("codename", "view_user"), ("name", "May look")],
+    ),
+];
+
+type Fields = &'static [(&'static str, &'static str)];
+const USER: &str = "/admin/users/{id}/";
+const ALICE: (&str, &str) = ("username", "alice");
+const ALICES: (&str, &str) = ("email", "alice@example.com");
+const ALICES_SEEN: (&str, &str) = ("address", "alice@example.com");
+const BOB: (&str, &str) = ("username", "bob");
+const BOBS: (&str, &str) = ("email", "bob@example.com");
+const FLAGS: (&str, &str) = ("flags", "1");
+const ACTIVE: (&str, &str) = ("is_active", "on");
+
+/// Sends a form, upon what its page shows now.
+fn send(desk: &mut Desk, path: &str, fields: &[(&str, &str)]) -> Response {
+    let seen = if fields.contains(&("seen", "")) {
+        input(&desk.get(path).expect(200).text(), "seen").unwrap()
+    } else {
+        String::new()
+    };
+    let fields: Vec<_> = fields
+        .iter()
+        .map(|&(name, text)| (name, if (name, text) == ("seen", "") { &*seen } else { text }))
+        .collect();
+    desk.post(path, &fields)
+}
+
 #[test]
 fn before_what_is_dangerous_the_password_is_asked_for_again() {
     let (world, mut root) = furnish(TestServer::builder().virtual_time().start());
-    let alice = world.user("alice");
-    world.clock().advance(11 * MINUTE);
-    let dangerous: [(&str, &[(&str, &str)]); 5] = [
-        ("/admin/users/act", &[("act", "delete"), ("ids", "2"), ("sure", "yes")]),
-        ("/admin/users/2/password", &[("act", "unusable")]),
-        ("/admin/groups/add", &[("name", "team")]),
-        ("/admin/keys/rotate", &[("how", "now")]),
-        ("/admin/sessions/end", &[("act", "all")]),
-    ];
+    assert_eq!((world.user("alice"), world.user("bob")), (2, 3));
+    edit(&mut root, 3, &[("is_active", "")]).expect(303);
+    group(&mut root, "old", &[]);
+    root.post("/admin/tokens/add", &[("name", "old"), ("expires_in", "1d")]).expect(200);
+    root.post("/admin/keys/rotate", &[("how", "gently")]).expect(303);
+    world.sql("UPDATE signing_keys SET activates_at = created_at");
+    root.post("/admin/keys/rotate", &[("how", "gently")]).expect(303);
+    let keys = root.get("/admin/keys/").expect(200).text();
+    let (before, _) = keys.split_once("/retire\"").expect("an old key that verifies");
+    let old_key = before.rsplit_once("/admin/keys/").unwrap().1.to_owned();
+    // As if they had signed in long ago.
+    world.sql("UPDATE admin_sessions SET password_at = 0");
     let before = || {
         world.sql(
-            "SELECT (SELECT count(*) FROM users), (SELECT password FROM users WHERE id = 2), \
-            (SELECT count(*) FROM groups), (SELECT count(*) FROM signing_keys)",
+            "SELECT (SELECT group_concat(id || username || email || password || is_active || \
+             is_staff || email_verified) FROM users), (SELECT count(*) FROM user_permissions), \
+             (SELECT count(*) FROM groups), (SELECT count(*) FROM group_permissions), \
+             (SELECT group_concat(codename) FROM permissions), (SELECT count(*) FROM outbox), \
+             (SELECT count(*) FROM signing_keys), (SELECT max(id) FROM \
+             audit_events WHERE kind NOT LIKE 'admin_log%')",
         )
     };
     let then = before();
     root.get("/admin/").expect(200);
-    for (path, fields) in dangerous {
-        root.post(path, fields).says(403, "Enter it again to go on");
-        let wrong: Vec<_> = fields.iter().copied().chain([("own_password", "wrong")]).collect();
-        if path == "/admin/groups/add" {
-            root.post(path, &wrong).says(403, "This is not your password");
-        }
+    for (_, path, fields) in DANGEROUS {
+        let path = path.replace("OLD", &old_key);
+        let asked = send(&mut root, &path, fields);
+        assert_eq!(asked.status, 403, "{path} {fields:?}: {}", asked.text());
+        asked.says(403, "Enter it again to go on");
     }
-    edit(&mut root, alice, &[("is_staff", "on")]).says(403, "Enter it again to go on");
     assert_eq!(before(), then);
+    for (path, fields) in HARMLESS {
+        let done = send(&mut root, path, fields);
+        assert_eq!(done.status, 303, "{path} {fields:?}: {}", done.text());
+    }
+    root.post("/admin/groups/add", &[("name", "team"), ("own_password", "wrong")])
+        .says(403, "This is not your password");
+    // Of all that a search finds too, once it is sure.
+    let all = [("act", "activate"), ("whom", "matching"), ("search", "q=bob")];
+    let page = root.post("/admin/users/act", &all).expect(200).text();
+    assert!(page.contains("own_password"), "{page}");
+    let seen = input(&page, "seen").unwrap();
+    let sure: Vec<_> = all.into_iter().chain([("sure", "yes"), ("seen", &*seen)]).collect();
+    root.post("/admin/users/act", &sure).says(403, "Enter it again to go on");
     // What was filled in comes back with the question, and goes on with its answer.
     let asked = root.post("/admin/groups/add", &[("name", "a \"team\"")]).text();
     assert!(asked.contains("name=\"name\" value=\"a &#34;team&#34;\""), "{asked}");
-    root.post("/admin/groups/add", &[("name", "team"), ("own_password", PASSWORD)]).expect(303);
+    for page in ["/admin/users/3/", "/admin/users/add", "/admin/users/invite"] {
+        root.get(page).says(200, "name=\"own_password\"");
+    }
+    let sure: Vec<_> = sure.into_iter().chain([("own_password", PASSWORD)]).collect();
+    root.post("/admin/users/act", &sure).expect(303);
+    assert_eq!(world.sql("SELECT is_active FROM users WHERE id = 3").trim(), "1");
     // For ten minutes that is enough.
     world.clock().advance(9 * MINUTE);
     root.post("/admin/groups/add", &[("name", "another")]).expect(303);
     world.clock().advance(2 * MINUTE);
     root.post("/admin/groups/add", &[("name", "one more")]).says(403, "Enter it again");
-    // What is harmless asks nothing.
-    edit(&mut root, alice, &[("first_name", "Alice")]).expect(303);
+}
+
+#[test]
+fn every_form_asks_who_it_is_or_is_known_to_give_nobody_a_way_in() {
+    let routes = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let routes = routes.join("../crates/countersign-server/src/admin/mod.rs");
+    let source = std::fs::read_to_string(routes).unwrap();
+    let forms: BTreeSet<&str> = source
+        .split(".route(")
+        .skip(1)
+        .filter(|route| route.contains("post(") || route.contains("any("))
+        .map(|route| route.split('"').nth(1).unwrap())
+        .collect();
+    assert!(forms.len() > 25, "{forms:?}");
+    let known = DANGEROUS.iter().map(|(route, ..)| *route).chain(OTHERS.map(|(route, _)| route));
+    assert_eq!(forms, known.collect());
 }
 
 #[test]

@@ -89,7 +89,7 @@ pub(crate) fn own_password<'a>() -> Field<'a> {
     }
     .hint(
         "You entered it more than ten minutes ago. It is needed for what is dangerous: \
-            staff, superusers, passwords, deleting.",
+            new users, names and addresses to sign in with, passwords, rights, deleting.",
     )
 }
 

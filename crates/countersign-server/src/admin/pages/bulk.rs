@@ -75,7 +75,7 @@ pub(crate) async fn act(State(admin): State<Admin>, posted: Posted) -> PageResul
             return Ok(page(StatusCode::OK, &page_to_confirm));
         }
     }
-    if act == UserAct::Delete {
+    if is_asked_about(act) {
         posted.confirm(&admin).await?;
     }
     for (done, some) in (0..).step_by(TOGETHER).zip(ids.chunks(TOGETHER)) {
@@ -96,6 +96,12 @@ pub(crate) async fn act(State(admin): State<Admin>, posted: Posted) -> PageResul
     admin.auth.catch_up().await?;
     let query = if let Whom::Matching(query) = &whom { query.clone() } else { Form::default() };
     Ok(redirect(&format!("/admin/users/{}", query.with(&[("said", said), ("at", "")]))))
+}
+
+/// Whether the operator is asked who they are first: before what is for good, and before what lets
+/// somebody in who was kept out.
+fn is_asked_about(act: UserAct) -> bool {
+    matches!(act, UserAct::Delete | UserAct::Activate)
 }
 
 /// With whom something is to be done.
@@ -229,7 +235,7 @@ impl ConfirmAct {
             users: users.into_iter().take(shown).collect(),
             more: many.saturating_sub(shown),
             goes,
-            own_password: (is_delete && !staff.is_fresh(now)).then(own_password),
+            own_password: (is_asked_about(act) && !staff.is_fresh(now)).then(own_password),
         })
     }
 }

@@ -34,6 +34,8 @@ pub(crate) async fn form(State(admin): State<Admin>, staff: Staff) -> PageResult
 pub(crate) async fn add(State(admin): State<Admin>, posted: Posted) -> PageResult {
     let staff = &posted.staff;
     staff.needs(Permit::AddUser)?;
+    // First, since the page that asks brings no password back, and comes here without one.
+    posted.confirm(&admin).await?;
     let form = &posted.form;
     let mut errors = Errors::default();
     let names = Names::read(form, &mut errors);
@@ -53,9 +55,6 @@ pub(crate) async fn add(State(admin): State<Admin>, posted: Posted) -> PageResul
     let (Some(username), true) = (names.username(&mut Errors::default()), errors.is_empty()) else {
         return again(&errors);
     };
-    if is_staff || is_superuser {
-        posted.confirm(&admin).await?;
-    }
     let encoded = match &password {
         Some(password) => admin.auth.passwords().hash(password).await?,
         None => EncodedPassword::unusable(),
@@ -102,7 +101,6 @@ impl<'a> AddUserPage<'a> {
         errors: &'a Errors,
     ) -> Self {
         let raise = may_raise(&staff.user);
-        let fresh = staff.is_fresh(admin.clock.now());
         Self {
             frame: staff.frame("/admin/users/", "Add a user"),
             fields: personal(names).map(|field| field.wrong(errors)),
@@ -132,7 +130,7 @@ impl<'a> AddUserPage<'a> {
                 ),
             ]
             .map(|field| field.disabled(!raise).wrong(errors)),
-            own_password: (raise && !fresh).then(own_password),
+            own_password: (!staff.is_fresh(admin.clock.now())).then(own_password),
         }
     }
 }

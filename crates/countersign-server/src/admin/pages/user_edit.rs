@@ -80,7 +80,7 @@ pub(crate) async fn save(State(admin): State<Admin>, Path(id): Path, posted: Pos
         )
         .await;
     };
-    if raised {
+    if raised || takes_over {
         posted.confirm(&admin).await?;
     }
     let id = record.user.id;
@@ -375,7 +375,7 @@ impl<'a> EditUserPage<'a> {
                 Field::area("metadata", "Metadata", &filled.metadata)
                     .hint("A JSON object of your own. Access tokens do not carry it."),
             ),
-            own_password: (may_change && raise && !staff.is_fresh(admin.clock.now())).then(own_password),
+            own_password: (may_change && !staff.is_fresh(admin.clock.now())).then(own_password),
             differences,
             may_change,
             may_raise: may_change && raise,

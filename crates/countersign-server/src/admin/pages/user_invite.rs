@@ -9,7 +9,7 @@ use countersign::store::admin::AdminError;
 use countersign::user::Username;
 
 use crate::admin::gate::{Posted, Staff};
-use crate::admin::kit::field::{Errors, Field};
+use crate::admin::kit::field::{Errors, Field, own_password};
 use crate::admin::kit::forms::Form;
 use crate::admin::kit::frame::Frame;
 use crate::admin::kit::letters::{desk, not_sent};
@@ -52,6 +52,8 @@ pub(crate) async fn invite(State(admin): State<Admin>, posted: Posted) -> PageRe
         last_name: names.last_name.clone(),
         language: language.to_owned(),
     };
+    // The link opens an account, perhaps one that waits for its owner and may much by now.
+    posted.confirm(&admin).await?;
     let desk = desk(&admin).await?;
     let operator = posted.operator(&admin).who(may_invite);
     match operator.invite(&admin.services, &desk, who).await {
@@ -102,6 +104,7 @@ struct InvitePage<'a> {
     language: &'a str,
     language_error: Option<&'a str>,
     can_mail: bool,
+    own_password: Option<Field<'a>>,
 }
 
 impl<'a> InvitePage<'a> {
@@ -121,6 +124,7 @@ impl<'a> InvitePage<'a> {
             language,
             language_error: errors.get("language"),
             can_mail: admin.auth.can_mail(),
+            own_password: (!staff.is_fresh(admin.clock.now())).then(own_password),
         }
     }
 }

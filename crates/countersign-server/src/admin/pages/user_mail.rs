@@ -23,12 +23,18 @@ pub(crate) async fn send(State(admin): State<Admin>, Path(id): Path, posted: Pos
     if let Some(what) = beyond(&posted.staff.user, user) {
         return Err(PageError::forbidden(beyond_in_words(&user.username, &what)));
     }
+    let act = posted.form.text("act");
+    if !["verify", "reset", "invitation", "mark"].contains(&act) {
+        return Err(PageError::bad("Choose what is to be sent."));
+    }
+    // Whoever reads that mailbox comes in by it, who perhaps could not before.
+    posted.confirm(&admin).await?;
     let operator = posted.operator(&admin).who(may_set_password);
-    let kind = match posted.form.text("act") {
+    let kind = match act {
         "verify" => Purpose::VerifyEmail,
         "reset" => Purpose::ResetPassword,
         "invitation" => Purpose::Invitation,
-        "mark" => {
+        _ => {
             // The word is for the address that the operator saw, whatever it is by now.
             let seen = posted.form.text("address").to_owned();
             if operator.mark_verified(&[(user.id, seen)]).await? == 0 && !user.email_verified {
@@ -37,7 +43,6 @@ pub(crate) async fn send(State(admin): State<Admin>, Path(id): Path, posted: Pos
             admin.auth.catch_up().await?;
             return Ok(redirect(&format!("/admin/users/{}/?said=verified", user.id)));
         }
-        _ => return Err(PageError::bad("Choose what is to be sent.")),
     };
     let desk = desk(&admin).await?;
     operator.send_letter(&admin.services, &desk, kind, user).await.map_err(not_sent)?;
