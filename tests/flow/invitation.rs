@@ -103,6 +103,10 @@ fn an_invitation_dies_with_the_user_and_with_a_deactivation() {
         world.cli(&[&["user", act, address], more].concat()).ok();
         let body = json!({"invitation": token, "password": NEW});
         register(&world, &body).expect_problem(400, "link_invalid");
+        if act == "deactivate" {
+            world.cli(&["user", "activate", address]).ok();
+            register(&world, &body).expect_problem(400, "link_invalid");
+        }
     }
     // A token of another purpose is none.
     let mailbox = Mailbox::new();

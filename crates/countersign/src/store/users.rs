@@ -107,8 +107,8 @@ pub trait UserStore: Send + Sync {
     /// can match.
     async fn password_kinds(&self) -> Result<Vec<String>, StoreError>;
 
-    /// Activates a user, or deactivates them and ends their sessions. `false` when the user is
-    /// gone.
+    /// Activates a user, or deactivates them and ends their sessions and their one-time tokens, but
+    /// for those that undo a change of the address. `false` when the user is gone.
     async fn set_active(
         &self,
         id: UserId,

@@ -8,7 +8,7 @@ use super::factors;
 use super::fixtures::{after, make_user, new_session, noon, session_id};
 use crate::clock::OsRandom;
 use crate::password::EncodedPassword;
-use crate::store::admin::{Actor, AdminStore, UserEdit};
+use crate::store::admin::{Actor, AdminStore, UserAct, UserEdit};
 use crate::store::{
     Act, CODE_CLAIMS, CODE_TRIES, ConfirmFactor, Confirmed, Leftovers, MailBounds, NewMail,
     NewToken, Proof, StoreError, Use, Used,
@@ -378,6 +378,41 @@ pub async fn an_address_that_somebody_took_meanwhile_uses_no_token_up(store: Arc
         Use { purpose: Purpose::ChangeEmail, act: Act::ChangeEmail { to }, ..verify(&token) };
     assert!(matches!(store.use_token(take).await, Err(StoreError::EmailTaken)));
     assert!(!store.token(token.id()).await.unwrap().unwrap().is_used);
+}
+
+pub async fn a_link_that_died_with_its_user_stays_dead_when_they_are_active_again(
+    store: Arc<dyn AdminStore>,
+) {
+    let by = Actor::shell("root", after(1));
+    for (name, how) in [("ada", 0), ("bob", 1), ("cy", 2)] {
+        let user = make_user(&*store, name).await;
+        let link = issue(&*store, &user, Purpose::VerifyEmail).await;
+        let undo = issue(&*store, &user, Purpose::Undo).await;
+        let edit = async |edit: UserEdit| {
+            let seen = store.user_record(user.id).await.unwrap().unwrap().fingerprint;
+            store.edit_user(user.id, &edit, seen, &by).await.unwrap();
+        };
+        match how {
+            0 => {
+                store.set_active(user.id, false, noon()).await.unwrap();
+                store.set_active(user.id, true, noon()).await.unwrap();
+            }
+            1 => {
+                for act in [UserAct::Deactivate, UserAct::Activate] {
+                    store.act_on_users(&[user.id], act, &by).await.unwrap();
+                }
+            }
+            _ => {
+                edit(UserEdit { is_active: false, ..as_is(&user) }).await;
+                edit(as_is(&user)).await;
+            }
+        }
+        assert_eq!(store.use_token(verify(&link)).await.unwrap(), Used::Invalid, "{name}");
+        assert!(!store.token(undo.id()).await.unwrap().unwrap().is_used, "{name}");
+        // What is sent from now on is good.
+        let link = issue(&*store, &user, Purpose::VerifyEmail).await;
+        assert!(is_done(&store.use_token(verify(&link)).await.unwrap()), "{name}");
+    }
 }
 
 pub async fn tokens_that_expired_are_forgotten(store: Arc<dyn AdminStore>) {

@@ -136,15 +136,7 @@ async fn plan(
         .prepare_cached("UPDATE users SET deletion_at = $2, is_active = false WHERE id = $1")
         .await?;
     transaction.execute(&statement, &[&user.as_i64(), &micros(at)]).await?;
-    // A link that was asked for before does nothing when they come back, but the one that takes a
-    // theft back.
-    let statement = transaction
-        .prepare_cached(
-            "UPDATE one_time_tokens SET used_at = $2
-             WHERE user_id = $1 AND used_at IS NULL AND purpose <> 'undo'",
-        )
-        .await?;
-    transaction.execute(&statement, &[&user.to_string(), &micros(now)]).await?;
+    // A trigger ends the links that were asked for before, but those that take a theft back.
     sessions::revoke_of_user(transaction, user, None, RevokedReason::UserInactive, now).await?;
     Ok(())
 }

@@ -142,6 +142,7 @@ const STEPS: &[(&str, &str)] = &[
     ("0027_audit_place", include_str!("migrations/0027_audit_place.sql")),
     ("0028_hook_lines", include_str!("migrations/0028_hook_lines.sql")),
     ("0029_shell_moves", include_str!("migrations/0029_shell_moves.sql")),
+    ("0030_links_end", include_str!("migrations/0030_links_end.sql")),
 ];
 
 /// A number that nobody else on this database should have chosen.

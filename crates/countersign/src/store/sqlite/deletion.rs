@@ -74,14 +74,8 @@ fn ask(
             connection
                 .prepare_cached("UPDATE users SET deletion_at = ?, is_active = 0 WHERE id = ?")?
                 .execute(params![micros(at), user.as_i64()])?;
-            // A link that was asked for before does nothing when they come back, but the one that
-            // takes a theft back.
-            connection
-                .prepare_cached(
-                    "UPDATE one_time_tokens SET used_at = ?
-                     WHERE user_id = ? AND used_at IS NULL AND purpose <> 'undo'",
-                )?
-                .execute(params![micros(now), key(user)])?;
+            // A trigger ends the links that were asked for before, but those that take a theft
+            // back.
             sessions::revoke_of_user(connection, user, None, RevokedReason::UserInactive, now)?;
         }
         None => delete(connection, user, now)?,

@@ -111,4 +111,5 @@ const STEPS: &[(&str, &str)] = &[
     ("0026_hooks", include_str!("migrations/0026_hooks.sql")),
     ("0028_hook_lines", include_str!("migrations/0028_hook_lines.sql")),
     ("0029_shell_moves", include_str!("migrations/0029_shell_moves.sql")),
+    ("0030_links_end", include_str!("migrations/0030_links_end.sql")),
 ];
