@@ -406,3 +406,21 @@ fn a_new_password_for_an_address_that_nobody_proved_begins_no_session() {
     let proved = world.browser().login_with("victim@example.com", "an entirely new passphrase");
     assert_eq!(proved.expect(200).json()["user"]["email_verified"], true);
 }
+
+#[test]
+fn a_login_that_renews_the_hash_ends_no_link_that_was_mailed_before() {
+    let mailbox = Mailbox::new();
+    let world = TestServer::builder().set("mail_url", &mailbox.url()).start();
+    world.user("alice");
+    world.sql(
+        "UPDATE users SET email_verified = 0,
+             password = 'pbkdf2_sha256$1000$salt$nNr3AKmYFOXvzxzP+2VlPwJFPcGKllppLaQIvsodtc4='",
+    );
+    world.cli(&["user", "resend", "alice"]).ok();
+    let token = mailbox.wait_for("alice@example.com", 1).token();
+    let alice = world.logged_in("alice");
+    assert!(world.sql("SELECT password FROM users").starts_with("argon2$"));
+    let body = json!({"token": token});
+    alice.request("POST", "/accounts/email/verify").json(&body).send().expect(204);
+    assert_eq!(world.sql("SELECT email_verified FROM users").trim(), "1");
+}

@@ -209,6 +209,29 @@ impl OwnTable {
         Ok(DeletionAsked::Done)
     }
 
+    /// Replaces an outdated encoding of the same password: what was mailed before is tied to the
+    /// new one from now on. Where that fails the links are dead, and the login is not.
+    pub(crate) async fn upgrade_password(
+        &self,
+        store: &dyn Store,
+        id: UserId,
+        old: &EncodedPassword,
+        new: &EncodedPassword,
+    ) -> Result<bool, StoreError> {
+        let row = self.row(id).await?.filter(|row| row.password.as_str() == old.as_str());
+        if !self.users().set_password(id, old, new).await? {
+            return Ok(false);
+        }
+        if let Some(row) = row {
+            let before = row.fingerprint();
+            let after = FoundUser { password: new.clone(), ..row }.fingerprint();
+            if let Err(error) = store.carry_tokens(id, before, after).await {
+                tracing::warn!(user = %id, %error, "links that were mailed before do nothing");
+            }
+        }
+        Ok(true)
+    }
+
     /// Does what a one-time token is for, on the row as it was read. `false` when the row is
     /// another by now. Sessions end before what they might rest on changes, and again after it:
     /// one that begins later reads the row again.

@@ -237,13 +237,14 @@ impl UserDirectory {
     /// Whether the encoding was replaced; not where the password is another by now.
     pub(crate) async fn upgrade_password(
         &self,
+        store: &dyn Store,
         id: UserId,
         old: &EncodedPassword,
         new: &EncodedPassword,
     ) -> Result<bool, StoreError> {
         match self {
             Self::Own(store) => store.upgrade_password(id, old, new).await,
-            Self::Custom(table) => table.users().set_password(id, old, new).await,
+            Self::Custom(table) => table.upgrade_password(store, id, old, new).await,
         }
     }
 

@@ -162,7 +162,7 @@ async fn upgrade(
     password: &Password,
 ) -> Option<EncodedPassword> {
     match auth.passwords().hash(password).await {
-        Ok(new) => match auth.users().upgrade_password(user, old, &new).await {
+        Ok(new) => match auth.users().upgrade_password(&**auth.store(), user, old, &new).await {
             Ok(true) => {
                 tracing::info!(user = %user, "the password's encoding was upgraded");
                 return Some(new);

@@ -74,6 +74,15 @@ pub trait TokenStore: Send + Sync {
         self.issue_tokens(vec![token], mails, bounds).await
     }
 
+    /// Ties the tokens of a user that are tied to one state of their row to another: the password
+    /// is the same, and its encoding is a new one. For users who live elsewhere.
+    async fn carry_tokens(
+        &self,
+        user: UserId,
+        before: Fingerprint,
+        after: Fingerprint,
+    ) -> Result<(), StoreError>;
+
     /// The token with this id, used and expired ones too until they are pruned.
     async fn token(&self, id: TokenId) -> Result<Option<StoredToken>, StoreError>;
 

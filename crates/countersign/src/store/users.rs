@@ -90,8 +90,8 @@ pub trait UserStore: Send + Sync {
         now: Timestamp,
     ) -> Result<bool, StoreError>;
 
-    /// Replaces an outdated encoding of the same password. Ends nothing. `false`, and nothing is
-    /// done, when the password is not `old` any more.
+    /// Replaces an outdated encoding of the same password. Ends nothing, no one-time token either.
+    /// `false`, and nothing is done, when the password is not `old` any more.
     async fn upgrade_password(
         &self,
         id: UserId,

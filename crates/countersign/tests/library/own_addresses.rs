@@ -251,6 +251,20 @@ async fn who_has_the_id_of_somebody_whom_the_app_deleted_has_nothing_of_theirs()
 }
 
 #[tokio::test]
+async fn a_hash_that_is_renewed_ends_no_link_that_was_mailed_before() {
+    let (mut shop, _) = shop_of_ada().await;
+    let of_django = "pbkdf2_sha256$1000$salt$1GeIGd+Yxk+ild+Nkp3+w1HXvJ5pytoF6LE+JC46G6o=";
+    shop.customers.change(|row| row.password = EncodedPassword::from_stored(of_django.to_owned()));
+    let asked = shop.ask("/accounts/password/reset", json!({"email": OLD})).await;
+    assert_eq!(asked.0, StatusCode::ACCEPTED, "{}", asked.1);
+    let token = shop.token().await;
+    assert_eq!(shop.log_in("ada", PASSWORD).await.0, StatusCode::OK);
+    assert!(shop.ada().password.as_str().starts_with("argon2$"));
+    let done = shop.confirm_reset(&token, "copper lantern 27").await;
+    assert_eq!(done.0, StatusCode::NO_CONTENT, "{}", done.1);
+}
+
+#[tokio::test]
 async fn a_code_logs_in_once() {
     let (mut shop, _) = shop_of_ada().await;
     let code = shop.code(OLD).await;

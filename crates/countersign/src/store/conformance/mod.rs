@@ -238,6 +238,7 @@ macro_rules! store_tests {
             a_proof_of_an_address_in_the_row_takes_no_factor_and_no_undo_away,
             what_an_operator_sets_ends_whatever_was_mailed,
             an_address_that_somebody_took_meanwhile_uses_no_token_up,
+            a_hash_that_is_renewed_ends_no_link,
             a_link_that_died_with_its_user_stays_dead_when_they_are_active_again,
             tokens_that_expired_are_forgotten,
         }

@@ -380,6 +380,39 @@ pub async fn an_address_that_somebody_took_meanwhile_uses_no_token_up(store: Arc
     assert!(!store.token(token.id()).await.unwrap().unwrap().is_used);
 }
 
+pub async fn a_hash_that_is_renewed_ends_no_link(store: Arc<dyn AdminStore>) {
+    let (ada, bob) = (make_user(&*store, "ada").await, make_user(&*store, "bob").await);
+    let old = store.password_of(ada.id).await.unwrap().unwrap();
+    let of_bob = issue(&*store, &bob, Purpose::VerifyEmail).await;
+    let other = store.password_of(bob.id).await.unwrap().unwrap();
+    let stale = OneTimeToken::draw(&OsRandom);
+    let fingerprint = Fingerprint::of(&EncodedPassword::unusable(), "ada@example.com", true);
+    let new = new_token(&*store, &stale, &ada, Purpose::LoginCode).await;
+    let new = NewToken { fingerprint, ..new };
+    store.issue_token(new, Vec::new(), MailBounds::default()).await.unwrap();
+    let link = issue(&*store, &ada, Purpose::VerifyEmail).await;
+    let renewed = EncodedPassword::from_stored("argon2$renewed".to_owned());
+    assert!(store.upgrade_password(ada.id, &old, &renewed).await.unwrap());
+    assert!(!store.upgrade_password(ada.id, &old, &other).await.unwrap());
+    assert!(is_done(&store.use_token(verify(&link)).await.unwrap()), "it is the same password");
+    let late = Use { purpose: Purpose::LoginCode, act: Act::ProveAddress, ..verify(&stale) };
+    assert_eq!(store.use_token(late).await.unwrap(), Used::Invalid, "of another state of the row");
+    assert!(is_done(&store.use_token(verify(&of_bob)).await.unwrap()));
+    // Of a user who lives elsewhere, whoever keeps the row says what it is by now.
+    let (before, after_it) = (Fingerprint::of_nobody(), Fingerprint::of(&renewed, "", true));
+    let link = OneTimeToken::draw(&OsRandom);
+    let new = new_token(&*store, &link, &ada, Purpose::VerifyEmail).await;
+    let new = NewToken { fingerprint: before, ..new };
+    store.issue_token(new, Vec::new(), MailBounds::default()).await.unwrap();
+    store.carry_tokens(bob.id, before, after_it).await.unwrap();
+    let elsewhere = || Act::Elsewhere { row: after_it, leftovers: Leftovers::Stay };
+    let early = store.use_token(Use { act: elsewhere(), ..verify(&link) }).await.unwrap();
+    assert_eq!(early, Used::Invalid, "it is not bob's");
+    store.carry_tokens(ada.id, before, after_it).await.unwrap();
+    let used = store.use_token(Use { act: elsewhere(), ..verify(&link) }).await.unwrap();
+    assert!(is_done(&used), "{used:?}");
+}
+
 pub async fn a_link_that_died_with_its_user_stays_dead_when_they_are_active_again(
     store: Arc<dyn AdminStore>,
 ) {

@@ -32,6 +32,7 @@ mod export;
 mod factor_proofs;
 mod factor_row;
 mod factors;
+mod fingerprint;
 mod health;
 mod history;
 mod hosts;

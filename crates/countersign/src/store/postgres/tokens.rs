@@ -9,7 +9,7 @@ use tokio_postgres::types::ToSql;
 use super::columns::{from_micros, get, micros, unknown, user_id};
 use super::issue::{issue, issue_with_mails};
 use super::names::{hold_names, owners_of_address, refuse_taken_address};
-use super::{PostgresStore, factors, outbox, registrations, sessions, users};
+use super::{PostgresStore, factors, fingerprint, outbox, registrations, sessions, users};
 use crate::password::EncodedPassword;
 use crate::store::failure::Failure;
 use crate::store::plan::names::folding;
@@ -31,6 +31,15 @@ impl TokenStore for PostgresStore {
         bounds: MailBounds,
     ) -> Result<bool, StoreError> {
         write!(self, client => issue_with_mails(client, &tokens, &mails, bounds))
+    }
+
+    async fn carry_tokens(
+        &self,
+        user: UserId,
+        before: Fingerprint,
+        after: Fingerprint,
+    ) -> Result<(), StoreError> {
+        write!(self, client => fingerprint::carry(&*client, user, before, after))
     }
 
     async fn token(&self, id: TokenId) -> Result<Option<StoredToken>, StoreError> {
@@ -136,7 +145,7 @@ async fn use_up(client: &mut Object, take: &Use) -> Result<Used, Failure> {
     }
     let row = match &take.act {
         Act::Elsewhere { row, .. } => Some(*row),
-        _ => fingerprint(&transaction, user).await?,
+        _ => fingerprint::of_row(&transaction, user).await?,
     };
     let statement = transaction
         .prepare_cached("SELECT used_at IS NULL FROM one_time_tokens WHERE id = $1 FOR UPDATE")
@@ -319,23 +328,6 @@ async fn set_address(
     transaction.execute(&statement, &[&to, &folding(to), &user.as_i64()]).await?;
     // A trigger has taken the proof of the former address away.
     prove_address(transaction, user).await
-}
-
-/// Of the user's row, which is held from now on.
-pub(super) async fn fingerprint(
-    transaction: &Transaction<'_>,
-    user: UserId,
-) -> Result<Option<Fingerprint>, Failure> {
-    let statement = transaction
-        .prepare_cached("SELECT password, email, is_active FROM users WHERE id = $1 FOR UPDATE")
-        .await?;
-    let row = transaction.query_opt(&statement, &[&user.as_i64()]).await?;
-    row.map(|row| {
-        let email: String = row.try_get(1)?;
-        let password = EncodedPassword::from_stored(row.try_get(0)?);
-        Ok(Fingerprint::of(&password, &fold_address(&email), row.try_get(2)?))
-    })
-    .transpose()
 }
 
 async fn make_user(client: &mut Object, register: &Register) -> Result<User, Failure> {

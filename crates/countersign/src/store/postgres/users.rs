@@ -4,14 +4,14 @@
 use async_trait::async_trait;
 use deadpool_postgres::{GenericClient, Object, Transaction};
 use jiff::Timestamp;
-use tokio_postgres::types::Json;
+use tokio_postgres::types::{Json, ToSql};
 
 use super::columns::{get, timestamptz};
 use super::endings::{change_password, delete, reset_password, set_active};
 use super::issue::issue;
 use super::names::{by_login, hold_names, refuse_taken, refuse_taken_address};
 use super::user_row::{found_user, select, user};
-use super::{PostgresStore, outbox};
+use super::{PostgresStore, fingerprint, outbox};
 use crate::password::{EncodedPassword, live_kind};
 use crate::session::SessionId;
 use crate::store::failure::Failure;
@@ -277,13 +277,24 @@ pub(super) async fn change_profile(
 }
 
 pub(super) async fn upgrade_password(
-    client: &Object,
+    client: &mut Object,
     id: UserId,
     old: &EncodedPassword,
     new: &EncodedPassword,
 ) -> Result<bool, Failure> {
-    let statement = client.prepare_cached(statements::REHASH_PASSWORD).await?;
-    Ok(client.execute(&statement, &[&new.as_str(), &id.as_i64(), &old.as_str()]).await? == 1)
+    let transaction = client.transaction().await?;
+    let before = fingerprint::of_row(&transaction, id).await?;
+    let statement = transaction.prepare_cached(statements::REHASH_PASSWORD).await?;
+    let row = &[&new.as_str() as &(dyn ToSql + Sync), &id.as_i64(), &old.as_str()];
+    if transaction.execute(&statement, row).await? == 0 {
+        return Ok(false);
+    }
+    let after = fingerprint::of_row(&transaction, id).await?;
+    if let Some((before, after)) = before.zip(after) {
+        fingerprint::carry(&transaction, id, before, after).await?;
+    }
+    transaction.commit().await?;
+    Ok(true)
 }
 
 /// A step along the index for each kind, however many users share it.

@@ -154,6 +154,10 @@ pub(crate) const ADD_TOKEN: &str =
              WHERE user_id = $3 AND purpose = $2 AND purpose = 'undo') AS moments),
          $10, $11)";
 
+/// Takes another fingerprint of the row, the user, and the one before.
+pub(crate) const CARRY_TOKENS: &str = "UPDATE one_time_tokens SET fingerprint = $1
+     WHERE user_id = $2 AND used_at IS NULL AND fingerprint = $3";
+
 /// Takes the time and the token's id.
 pub(crate) const USE_TOKEN: &str = "UPDATE one_time_tokens SET used_at = $1 WHERE id = $2";
 

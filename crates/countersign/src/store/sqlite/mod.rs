@@ -13,6 +13,7 @@ mod factor_proofs;
 mod factor_row;
 mod factors;
 mod files;
+mod fingerprint;
 mod house;
 mod issue;
 mod keys;

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::columns::{from_micros, key, micros, read_user_id, unknown_word, unreadable};
 use super::issue::{issue, issue_with_mails};
 use super::names::{owners_of_address, refuse_taken_address};
-use super::{SqliteStore, factors, outbox, registrations, sessions, users};
+use super::{SqliteStore, factors, fingerprint, outbox, registrations, sessions, users};
 use crate::password::EncodedPassword;
 use crate::session::RevokedReason;
 use crate::store::failure::Failure;
@@ -30,6 +30,15 @@ impl TokenStore for SqliteStore {
         bounds: MailBounds,
     ) -> Result<bool, StoreError> {
         self.writer.run(move |c| issue_with_mails(c, &tokens, &mails, bounds)).await
+    }
+
+    async fn carry_tokens(
+        &self,
+        user: UserId,
+        before: Fingerprint,
+        after: Fingerprint,
+    ) -> Result<(), StoreError> {
+        self.writer.run(move |c| fingerprint::carry(c, user, before, after)).await
     }
 
     async fn token(&self, id: TokenId) -> Result<Option<StoredToken>, StoreError> {
@@ -121,7 +130,7 @@ fn use_up(connection: &Connection, take: &Use) -> Result<Used, Failure> {
     let Some(user) = stored.user else { return Ok(Used::Invalid) };
     let row = match &take.act {
         Act::Elsewhere { row, .. } => Some(*row),
-        _ => fingerprint(connection, user)?,
+        _ => fingerprint::of_row(connection, user)?,
     };
     let is_as_it_was = row == Some(stored.fingerprint);
     if !(is_as_it_was || (take.purpose == Purpose::Undo && row.is_some())) {
@@ -286,20 +295,6 @@ fn set_address(connection: &Connection, user: UserId, to: &str) -> Result<bool, 
     ])?;
     // A trigger has taken the proof of the former address away.
     prove_address(connection, user)
-}
-
-pub(super) fn fingerprint(
-    connection: &Connection,
-    user: UserId,
-) -> Result<Option<Fingerprint>, Failure> {
-    let mut statement =
-        connection.prepare_cached("SELECT password, email, is_active FROM users WHERE id = ?")?;
-    let row = statement.query_row([user.as_i64()], |row| {
-        let (password, email): (String, String) = (row.get(0)?, row.get(1)?);
-        let password = EncodedPassword::from_stored(password);
-        Ok(Fingerprint::of(&password, &fold_address(&email), row.get(2)?))
-    });
-    Ok(row.optional()?)
 }
 
 fn make_user(connection: &Connection, register: &Register) -> Result<User, Failure> {

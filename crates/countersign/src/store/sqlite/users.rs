@@ -10,7 +10,7 @@ use super::issue::issue;
 use super::names::{by_login, refuse_taken, refuse_taken_address};
 pub(super) use super::user_row::{by_id, password_of};
 use super::user_row::{select, user};
-use super::{SqliteStore, outbox, sessions};
+use super::{SqliteStore, fingerprint, outbox, sessions};
 use crate::password::{EncodedPassword, live_kind};
 use crate::session::{RevokedReason, SessionId};
 use crate::store::failure::Failure;
@@ -236,8 +236,16 @@ pub(super) fn upgrade_password(
     old: &EncodedPassword,
     new: &EncodedPassword,
 ) -> Result<bool, Failure> {
+    let before = fingerprint::of_row(connection, id)?;
     let mut statement = connection.prepare_cached(statements::REHASH_PASSWORD)?;
-    Ok(statement.execute(params![new.as_str(), id.as_i64(), old.as_str()])? == 1)
+    if statement.execute(params![new.as_str(), id.as_i64(), old.as_str()])? == 0 {
+        return Ok(false);
+    }
+    let after = fingerprint::of_row(connection, id)?;
+    if let Some((before, after)) = before.zip(after) {
+        fingerprint::carry(connection, id, before, after)?;
+    }
+    Ok(true)
 }
 
 /// A step along the index for each kind, however many users share it.

@@ -9,7 +9,7 @@ use crate::store::admin::{Actor, AdminError, AuditKind, LinkAdmin};
 use crate::store::failure::Failure;
 use crate::store::plan::audit_lines::{Acted, invited, line, link_line, logged, mail_line};
 use crate::store::postgres::columns::micros;
-use crate::store::postgres::{PostgresStore, issue, outbox, tokens, users};
+use crate::store::postgres::{PostgresStore, fingerprint, issue, outbox, tokens, users};
 use crate::store::{MailBounds, NewMail, NewToken, OutboxRow};
 use crate::user::{NewUser, User, UserId};
 
@@ -87,7 +87,7 @@ async fn send(client: &mut Object, token: &NewToken, mails: &[NewMail], by: &Act
     if once::made_before(&transaction, by).await?.is_some() && !mails.is_empty() {
         return Ok(((), Vec::new()));
     }
-    if tokens::fingerprint(&transaction, id).await? != Some(token.fingerprint) {
+    if fingerprint::of_row(&transaction, id).await? != Some(token.fingerprint) {
         return Err(AdminError::Stale.into());
     }
     issue::issue(&transaction, token, true).await?;

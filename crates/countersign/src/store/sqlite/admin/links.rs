@@ -9,7 +9,7 @@ use crate::store::admin::{Actor, AdminError, AuditKind, LinkAdmin};
 use crate::store::failure::Failure;
 use crate::store::plan::audit_lines::{Acted, invited, line, link_line, logged, mail_line};
 use crate::store::sqlite::columns::micros;
-use crate::store::sqlite::{SqliteStore, issue, outbox, tokens, users};
+use crate::store::sqlite::{SqliteStore, fingerprint, issue, outbox, tokens, users};
 use crate::store::{MailBounds, NewMail, NewToken};
 use crate::user::{NewUser, User, UserId};
 
@@ -86,7 +86,7 @@ fn send(connection: &Connection, token: &NewToken, mails: &[NewMail], by: &Actor
     if once::made_before(connection, by)?.is_some() && !mails.is_empty() {
         return Ok(((), Vec::new()));
     }
-    if tokens::fingerprint(connection, id)? != Some(token.fingerprint) {
+    if fingerprint::of_row(connection, id)? != Some(token.fingerprint) {
         return Err(AdminError::Stale.into());
     }
     issue::issue(connection, token, true)?;
