@@ -209,3 +209,34 @@ fn the_page_of_the_link_undoes_when_its_form_is_sent_and_not_before() {
     assert!(form().send().expect(400).text().contains("This link does not work"));
     thief.get("/accounts/profile").expect_problem(401, "session_revoked");
 }
+
+/// Where nobody registers the profile takes an address, and names may read as one.
+fn closed() -> (TestServer, Mailbox) {
+    let mailbox = Mailbox::new();
+    let world = TestServer::builder().set("mail_url", &mailbox.url()).start();
+    world.user("alice");
+    (world, mailbox)
+}
+
+#[test]
+fn who_calls_themselves_by_the_former_address_does_not_keep_it() {
+    let (world, mailbox) = closed();
+    let bob = world.user("bob");
+    let thief = world.logged_in("alice");
+    let body = json!({"email": "thief@example.net"});
+    thief.request("PATCH", "/accounts/profile").json(&body).send().expect(200);
+    let second = world.logged_in("bob");
+    let body = json!({"username": OLD});
+    second.request("PATCH", "/accounts/profile").json(&body).send().expect(200);
+    undo(&world, &mailbox.wait_with(OLD, TO_OLD).token()).expect(204);
+    thief.get("/accounts/profile").expect_problem(401, "session_revoked");
+    // The address names its owner alone: a new password, and a login.
+    reset(&world, &mailbox);
+    let login = world.browser().login_with(OLD, NEW).expect(200).json();
+    assert_eq!(login["user"]["username"], "alice");
+    let name = world.sql("SELECT username FROM users WHERE username <> 'alice'");
+    assert!(name.starts_with(&format!("renamed-{bob}-")), "{name}");
+    let line = world.sql("SELECT detail FROM audit_events WHERE kind = 'user_changed'");
+    assert!(line.starts_with(&format!("username: {OLD} to renamed-")), "{line}");
+    world.browser().login("bob@example.com").expect(200);
+}

@@ -278,7 +278,8 @@ impl OwnTable {
     }
 
     /// Whether nobody else has the address that the token would give the user. Asked before the
-    /// token is used up; the table has the last word.
+    /// token is used up; the table has the last word. An undo gives way to who has proved the
+    /// address, and to nobody who is only called so.
     pub(crate) async fn refuse_taken(&self, id: UserId, act: &Act) -> Result<(), StoreError> {
         let holder = match act {
             Act::VerifyEmail { to: Some(to), .. } | Act::ChangeEmail { to } => {
@@ -286,7 +287,7 @@ impl OwnTable {
             }
             Act::Undo { to, .. } if !to.is_empty() => {
                 let holder = self.users().by_login(to).await?;
-                holder.filter(|holder| !has_without_proof(&*holder.user, to))
+                holder.filter(|holder| has_proved(&*holder.user, to))
             }
             _ => None,
         };
@@ -358,6 +359,11 @@ impl FoundUser<CachedUser> {
         let own = fold_address(self.user.email());
         !self.user.email_verified() || to.is_some_and(|to| fold_address(to.as_str()) != own)
     }
+}
+
+/// Whether the address is in the account's row, and it was proved.
+fn has_proved(account: &dyn Account, address: &str) -> bool {
+    account.email_verified() && fold_address(account.email()) == fold_address(address)
 }
 
 /// Whether the address is in the account's row, and nobody has proved it.

@@ -380,7 +380,8 @@ pub enum Act {
     /// The former address is back, the password is unusable, all sessions end, and every other
     /// token of the user dies, but for those that undo an earlier change: who came first is the
     /// owner. Whatever the row is by then: whoever changed the address may have
-    /// changed the password too.
+    /// changed the password too. Whoever has the address in their row without a proof, or as their
+    /// name, loses it.
     Undo {
         /// The former one; empty for none.
         to: String,

@@ -251,6 +251,18 @@ async fn who_has_the_id_of_somebody_whom_the_app_deleted_has_nothing_of_theirs()
 }
 
 #[tokio::test]
+async fn who_is_called_by_the_former_address_does_not_keep_it() {
+    let (mut shop, access) = shop_of_ada().await;
+    let (token, undo) = shop.changing(&access, NEW).await;
+    shop.confirm_change(&token).await;
+    shop.register("eve", "eve@example.com").await;
+    shop.customers.0.lock().unwrap().rows[1].name = OLD.to_owned();
+    let done = shop.undo(&undo).await;
+    assert_eq!(done.0, StatusCode::NO_CONTENT, "{}", done.1);
+    assert_eq!(shop.address(), (OLD.to_owned(), true));
+}
+
+#[tokio::test]
 async fn a_hash_that_is_renewed_ends_no_link_that_was_mailed_before() {
     let (mut shop, _) = shop_of_ada().await;
     let of_django = "pbkdf2_sha256$1000$salt$1GeIGd+Yxk+ild+Nkp3+w1HXvJ5pytoF6LE+JC46G6o=";

@@ -59,6 +59,8 @@ pub mod tokens;
 #[doc(hidden)]
 pub mod told;
 #[doc(hidden)]
+pub mod undo;
+#[doc(hidden)]
 pub mod users;
 
 use std::any::Any;
@@ -261,8 +263,12 @@ macro_rules! store_tests {
             a_flood_of_mails_ends_no_token_that_was_sent,
             what_ends_a_link_does_not_tell_whether_a_mail_was_sent,
             a_user_gets_so_many_tokens_of_a_purpose_an_hour,
+        }
+        $crate::store_tests! { @one $open, undo:
             an_undo_outlives_what_it_undoes_and_the_earlier_one_counts,
             an_undo_takes_the_address_from_who_did_not_prove_it,
+            an_undo_takes_the_address_from_who_is_called_so,
+            whoever_has_proved_the_former_address_keeps_it_and_their_name,
         }
         $crate::store_tests! { @one $open, tickets:
             a_ticket_is_used_once_and_another_is_another,

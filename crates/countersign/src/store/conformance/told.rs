@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::admin::as_is;
 use super::fixtures::{after, make_user, new_session, noon, session_id};
 use super::sessions::token as refresh_token;
-use super::tokens::{issue, new_token};
+use super::tokens::new_token;
 use crate::clock::OsRandom;
 use crate::password::EncodedPassword;
 use crate::session::Transport;
@@ -210,55 +210,7 @@ pub async fn a_user_gets_so_many_tokens_of_a_purpose_an_hour(store: Arc<dyn Admi
     assert_eq!(ids(&*store, MailState::Waiting).await, [1, 2, 4, 5, 6]);
 }
 
-pub async fn an_undo_outlives_what_it_undoes_and_the_earlier_one_counts(
-    store: Arc<dyn AdminStore>,
-) {
-    let ada = make_user(&*store, "ada").await;
-    let first = issue(&*store, &ada, Purpose::Undo).await;
-    let address = |to: &str| ProfileChange {
-        email: Some(Some(Email::parse(to).unwrap())),
-        ..ProfileChange::default()
-    };
-    let thief = store.update_profile(ada.id, address("one@example.net")).await.unwrap().unwrap();
-    let second = OneTimeToken::draw(&OsRandom);
-    let new = new_token(&*store, &second, &thief, Purpose::Undo).await;
-    let new = NewToken { created_at: after(5), ..new };
-    store.issue_token(new, Vec::new(), MailBounds::default()).await.unwrap();
-    store.update_profile(ada.id, address("two@example.net")).await.unwrap();
-    store.reset_password(ada.id, &EncodedPassword::unusable(), after(6)).await.unwrap();
-    let undo = async |token: &OneTimeToken, to: &str| {
-        let act = Act::Undo { to: to.to_owned(), password: EncodedPassword::unusable() };
-        take(&*store, token, Purpose::Undo, act).await
-    };
-    assert!(matches!(undo(&second, "one@example.net").await, Used::Done { .. }));
-    let Used::Done { user: Some(user), .. } = undo(&first, "ada@example.com").await else {
-        panic!("the first one is dead");
-    };
-    assert_eq!((user.email.as_str(), user.email_verified), ("ada@example.com", true));
-    assert_eq!(undo(&second, "one@example.net").await, Used::Invalid);
-    store.delete_user(ada.id, after(7)).await.unwrap();
-    assert_eq!(undo(&first, "ada@example.com").await, Used::Invalid);
-}
-
-pub async fn an_undo_takes_the_address_from_who_did_not_prove_it(store: Arc<dyn AdminStore>) {
-    let ada = make_user(&*store, "ada").await;
-    let undo = issue(&*store, &ada, Purpose::Undo).await;
-    let other = Some(Some(Email::parse("two@example.net").unwrap()));
-    let change = ProfileChange { email: other, ..ProfileChange::default() };
-    store.update_profile(ada.id, change).await.unwrap();
-    let eve = make_user(&*store, "eve").await;
-    let squat = Some(Some(Email::parse("ADA@example.com").unwrap()));
-    let change = ProfileChange { email: squat, ..ProfileChange::default() };
-    store.update_profile(eve.id, change).await.unwrap();
-    let act = Act::Undo { to: "ada@example.com".to_owned(), password: EncodedPassword::unusable() };
-    let used = take(&*store, &undo, Purpose::Undo, act).await;
-    assert!(matches!(used, Used::Done { .. }), "{used:?}");
-    assert_eq!(store.user_by_id(eve.id).await.unwrap().unwrap().email, "");
-    let found = store.user_by_login("ada@example.com").await.unwrap();
-    assert_eq!(found.unwrap().user.id, ada.id);
-}
-
-async fn take(store: &dyn AdminStore, token: &OneTimeToken, purpose: Purpose, act: Act) -> Used {
+pub(super) async fn take(store: &dyn AdminStore, token: &OneTimeToken, purpose: Purpose, act: Act) -> Used {
     let proof = Proof::Secret(token.hash());
     let take = Use { id: token.id(), purpose, proof, now: after(10), act, mails: Vec::new() };
     store.use_token(take).await.unwrap()

@@ -127,6 +127,19 @@ pub(crate) fn deleted_at_last(user: UserId, at: Timestamp) -> AuditLine {
     AuditLine { detail, ..by_themselves(user, AuditKind::UserDeleted, at, None) }
 }
 
+/// What the line says of a user whose name was the address that its owner has taken back.
+pub(crate) fn renamed(
+    user: UserId,
+    name: &str,
+    other: &str,
+    owner: UserId,
+    at: Timestamp,
+) -> AuditLine {
+    let detail = format!("username: {name} to {other}; the address is another user's, who undid");
+    let line = by_themselves(owner, AuditKind::UserChanged, at, None);
+    AuditLine { user: Some(user), detail, ..line }
+}
+
 fn by_themselves(user: UserId, kind: AuditKind, at: Timestamp, ip: Option<IpAddr>) -> AuditLine {
     let (actor, user) = (Some(Who::User(user)), Some(user));
     AuditLine { at, kind, actor, user, session: None, ip, detail: String::new() }

@@ -1,6 +1,7 @@
 //! Whom a login names, and which names and addresses are taken.
 
 use crate::store::StoreError;
+use crate::token::TokenId;
 use crate::user::fold_address;
 
 /// A user who has an address: the id, and whether they are active. Whoever waits to be deleted
@@ -61,6 +62,12 @@ pub(crate) fn is_other_address(before: &str, after: &str) -> bool {
     fold_address(before) != fold_address(after)
 }
 
+/// What a user is called whose name is the address that another gets back by this token. Nobody can
+/// take it before: they would have to know the token.
+pub(crate) fn other_name(user: i64, undo: TokenId) -> String {
+    format!("renamed-{user}-{:x}", undo.as_i64())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,6 +109,14 @@ mod tests {
         {
             assert!(matches!(taken, Err(StoreError::EmailTaken)));
         }
+    }
+
+    #[test]
+    fn another_name_is_a_name_and_its_own_folding() {
+        let name = other_name(7, TokenId::new(i64::MAX).unwrap());
+        assert_eq!(name, "renamed-7-7fffffffffffffff");
+        let parsed = crate::user::Username::parse(&name).unwrap();
+        assert_eq!((parsed.as_str(), parsed.folded()), (name.as_str(), name.clone()));
     }
 
     #[test]

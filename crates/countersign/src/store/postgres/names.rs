@@ -142,6 +142,26 @@ pub(super) async fn refuse_taken(
     Ok(refuse_username(is_name, &owners_of_address(transaction, name).await?, own)?)
 }
 
+/// The others whose name reads as this address, with their names. Their rows are held.
+pub(super) async fn namesakes(
+    transaction: &Transaction<'_>,
+    own: UserId,
+    address: &str,
+) -> Result<Vec<(i64, String)>, Failure> {
+    if address.is_empty() {
+        return Ok(Vec::new());
+    }
+    let [folded, written] = names_like(address);
+    let rows = transaction
+        .query(
+            "SELECT id, username FROM users WHERE (username = $1 OR username_folded IN ($2, $3))
+                 AND id IS DISTINCT FROM $4 ORDER BY id FOR UPDATE",
+            &[&address, &folded, &written, &own.as_i64()],
+        )
+        .await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+}
+
 /// Refuses an address that another user has; the rule is [`refuse_address`].
 pub(super) async fn refuse_taken_address(
     transaction: &Transaction<'_>,

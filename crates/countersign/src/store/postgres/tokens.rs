@@ -6,18 +6,21 @@ use jiff::Timestamp;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
+use super::admin::audit;
 use super::columns::{from_micros, get, micros, unknown, user_id};
 use super::issue::{issue, issue_with_mails};
-use super::names::{hold_names, owners_of_address, refuse_taken_address};
+use super::names::{hold_names, namesakes, owners_of_address, refuse_taken_address};
 use super::{PostgresStore, factors, fingerprint, outbox, registrations, sessions, users};
 use crate::password::EncodedPassword;
+use crate::store::admin::AuditLine;
 use crate::store::failure::Failure;
-use crate::store::plan::names::folding;
+use crate::store::plan::audit_lines::{logged, renamed};
+use crate::store::plan::names::{folding, other_name};
 use crate::store::sql::statements;
 use crate::store::tokens::{CODE_CLAIMS, CODE_TRIES};
 use crate::store::{
-    Act, Leftovers, MailBounds, NewMail, NewToken, Register, StoreError, StoredToken, TokenStore,
-    Use, Used, WaitingRegistration,
+    Act, Leftovers, MailBounds, NewMail, NewToken, Register, StoreError, StoredToken,
+    TokenStore, Use, Used, WaitingRegistration,
 };
 use crate::token::{Fingerprint, Purpose, SecretHash, TokenId};
 use crate::user::{User, UserId, fold, fold_address};
@@ -65,7 +68,7 @@ impl TokenStore for PostgresStore {
     }
 
     async fn use_token(&self, take: Use) -> Result<Used, StoreError> {
-        write!(self, client => use_up(client, &take))
+        write!(self, client => use_up(client, &take)).map(logged)
     }
 
     async fn register(&self, register: Register) -> Result<User, StoreError> {
@@ -124,13 +127,14 @@ async fn try_codes(
 
 /// The user's row is held first, then the token's, as by an operator who ends a user's tokens. Of
 /// two at once the second finds it used.
-async fn use_up(client: &mut Object, take: &Use) -> Result<Used, Failure> {
+async fn use_up(client: &mut Object, take: &Use) -> Result<(Used, Vec<AuditLine>), Failure> {
     let transaction = client.transaction().await?;
+    let invalid = || Ok((Used::Invalid, Vec::new()));
     let serves = |stored: &StoredToken| stored.serves(take.purpose, &take.proof, take.now);
     let Some(stored) = by_id(&transaction, take.id).await?.filter(serves) else {
-        return Ok(Used::Invalid);
+        return invalid();
     };
-    let Some(user) = stored.user else { return Ok(Used::Invalid) };
+    let Some(user) = stored.user else { return invalid() };
     // Names are held before rows, as everywhere.
     match &take.act {
         Act::ChangeEmail { to } | Act::VerifyEmail { to: Some(to), .. } => {
@@ -152,25 +156,30 @@ async fn use_up(client: &mut Object, take: &Use) -> Result<Used, Failure> {
         .await?;
     let held = transaction.query_opt(&statement, &[&take.id.as_i64()]).await?;
     if !held.map(|row| row.try_get::<_, bool>(0)).transpose()?.unwrap_or(false) {
-        return Ok(Used::Invalid);
+        return invalid();
     }
     let is_as_it_was = row == Some(stored.fingerprint);
     if !(is_as_it_was || (take.purpose == Purpose::Undo && row.is_some())) {
-        return Ok(Used::Invalid);
+        return invalid();
     }
     let statement = transaction.prepare_cached(statements::USE_TOKEN).await?;
     transaction.execute(&statement, &[&micros(take.now), &take.id.as_i64()]).await?;
     if take.purpose == Purpose::Undo {
         end_later_tokens(&transaction, user, take).await?;
     }
+    let lines = match &take.act {
+        Act::Undo { to, .. } => take_from_who_did_not_prove(&transaction, user, to, take).await?,
+        _ => Vec::new(),
+    };
     let ended = apply(&transaction, user, take).await?;
+    audit::note(&transaction, &lines).await?;
     outbox::queue(&transaction, &take.mails, MailBounds::OF_ACTS).await?;
     let user = match &take.act {
         Act::Elsewhere { .. } => None,
         _ => users::by_id(&transaction, user).await?.map(Box::new),
     };
     transaction.commit().await?;
-    Ok(Used::Done { user, ended })
+    Ok((Used::Done { user, ended }, lines))
 }
 
 /// Whoever took the account got mails of their own.
@@ -222,7 +231,6 @@ async fn apply(transaction: &Transaction<'_>, user: UserId, take: &Use) -> Resul
         }
         Act::Undo { to, password } => {
             clear(transaction, user, take, take.act.leftovers()).await?;
-            take_from_who_did_not_prove(transaction, user, to).await?;
             set_address(transaction, user, to).await?;
             set_password(transaction, user, password).await?;
             // Whoever took the account may have asked for its deletion too.
@@ -299,12 +307,22 @@ async fn hold_address(transaction: &Transaction<'_>, address: &str) -> Result<()
 }
 
 /// Whoever has put the address into their own row meanwhile, and has not proved it, does not keep
-/// it from its owner.
+/// it from its owner, neither as an address nor as a name.
 async fn take_from_who_did_not_prove(
     transaction: &Transaction<'_>,
     owner: UserId,
     address: &str,
-) -> Result<(), Failure> {
+    take: &Use,
+) -> Result<Vec<AuditLine>, Failure> {
+    let mut lines = Vec::new();
+    for (id, name) in namesakes(transaction, owner, address).await? {
+        let other = other_name(id, take.id);
+        let statement = transaction
+            .prepare_cached("UPDATE users SET username = $2, username_folded = $2 WHERE id = $1")
+            .await?;
+        transaction.execute(&statement, &[&id, &other]).await?;
+        lines.push(renamed(UserId::new(id), &name, &other, owner, take.now));
+    }
     let holders = owners_of_address(transaction, address).await?;
     let others = holders.into_iter().map(|(id, _)| id).filter(|id| Some(*id) != owner.as_i64());
     let statement = transaction
@@ -314,7 +332,7 @@ async fn take_from_who_did_not_prove(
         )
         .await?;
     transaction.execute(&statement, &[&others.collect::<Vec<i64>>()]).await?;
-    Ok(())
+    Ok(lines)
 }
 
 /// Whether it was not proved before.

@@ -99,6 +99,28 @@ pub(super) fn refuse_taken(
     Ok(refuse_username(is_name, &owners_of_address(connection, name)?, own)?)
 }
 
+/// The others whose name reads as this address, with their names.
+pub(super) fn namesakes(
+    connection: &Connection,
+    own: UserId,
+    address: &str,
+) -> Result<Vec<(i64, String)>, Failure> {
+    if address.is_empty() {
+        return Ok(Vec::new());
+    }
+    let [folded, written] = names_like(address);
+    let mut statement = connection.prepare_cached(
+        "SELECT id, username FROM users WHERE id IN (
+             SELECT id FROM users WHERE username = ?1
+             UNION SELECT id FROM users WHERE username_folded IN (?2, ?3)
+         ) AND id IS NOT ?4 ORDER BY id",
+    )?;
+    let named = statement.query_map(params![address, folded, written, own.as_i64()], |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    })?;
+    Ok(named.collect::<Result<_, _>>()?)
+}
+
 /// Refuses an address that another user has; the rule is [`refuse_address`].
 pub(super) fn refuse_taken_address(
     connection: &Connection,

@@ -4,19 +4,22 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::admin::audit;
 use super::columns::{from_micros, key, micros, read_user_id, unknown_word, unreadable};
 use super::issue::{issue, issue_with_mails};
-use super::names::{owners_of_address, refuse_taken_address};
+use super::names::{namesakes, owners_of_address, refuse_taken_address};
 use super::{SqliteStore, factors, fingerprint, outbox, registrations, sessions, users};
 use crate::password::EncodedPassword;
 use crate::session::RevokedReason;
+use crate::store::admin::AuditLine;
 use crate::store::failure::Failure;
-use crate::store::plan::names::folding;
+use crate::store::plan::audit_lines::{logged, renamed};
+use crate::store::plan::names::{folding, other_name};
 use crate::store::sql::statements;
 use crate::store::tokens::{CODE_CLAIMS, CODE_TRIES};
 use crate::store::{
-    Act, Leftovers, MailBounds, NewMail, NewToken, Register, StoreError, StoredToken, TokenStore,
-    Use, Used, WaitingRegistration,
+    Act, Leftovers, MailBounds, NewMail, NewToken, Register, StoreError, StoredToken,
+    TokenStore, Use, Used, WaitingRegistration,
 };
 use crate::token::{Fingerprint, Purpose, SecretHash, TokenId};
 use crate::user::{User, UserId, fold_address};
@@ -66,7 +69,7 @@ impl TokenStore for SqliteStore {
     }
 
     async fn use_token(&self, take: Use) -> Result<Used, StoreError> {
-        self.writer.run(move |c| use_up(c, &take)).await
+        self.writer.run(move |c| use_up(c, &take)).await.map(logged)
     }
 
     async fn register(&self, register: Register) -> Result<User, StoreError> {
@@ -122,19 +125,20 @@ fn try_codes(
 }
 
 /// One writes at a time: between the look and the change nothing comes.
-fn use_up(connection: &Connection, take: &Use) -> Result<Used, Failure> {
-    let Some(stored) = by_id(connection, take.id)? else { return Ok(Used::Invalid) };
+fn use_up(connection: &Connection, take: &Use) -> Result<(Used, Vec<AuditLine>), Failure> {
+    let invalid = || Ok((Used::Invalid, Vec::new()));
+    let Some(stored) = by_id(connection, take.id)? else { return invalid() };
     if !stored.serves(take.purpose, &take.proof, take.now) {
-        return Ok(Used::Invalid);
+        return invalid();
     }
-    let Some(user) = stored.user else { return Ok(Used::Invalid) };
+    let Some(user) = stored.user else { return invalid() };
     let row = match &take.act {
         Act::Elsewhere { row, .. } => Some(*row),
         _ => fingerprint::of_row(connection, user)?,
     };
     let is_as_it_was = row == Some(stored.fingerprint);
     if !(is_as_it_was || (take.purpose == Purpose::Undo && row.is_some())) {
-        return Ok(Used::Invalid);
+        return invalid();
     }
     connection
         .prepare_cached(statements::USE_TOKEN)?
@@ -142,13 +146,18 @@ fn use_up(connection: &Connection, take: &Use) -> Result<Used, Failure> {
     if take.purpose == Purpose::Undo {
         end_later_tokens(connection, user, take)?;
     }
+    let lines = match &take.act {
+        Act::Undo { to, .. } => take_from_who_did_not_prove(connection, user, to, take)?,
+        _ => Vec::new(),
+    };
     let ended = apply(connection, user, take)?;
+    audit::note(connection, &lines)?;
     outbox::queue(connection, &take.mails, MailBounds::OF_ACTS)?;
     let user = match &take.act {
         Act::Elsewhere { .. } => None,
         _ => users::by_id(connection, user)?.map(Box::new),
     };
-    Ok(Used::Done { user, ended })
+    Ok((Used::Done { user, ended }, lines))
 }
 
 /// Whoever took the account got mails of their own.
@@ -197,7 +206,6 @@ fn apply(connection: &Connection, user: UserId, take: &Use) -> Result<u64, Failu
         }
         Act::Undo { to, password } => {
             clear(connection, user, take, take.act.leftovers())?;
-            take_from_who_did_not_prove(connection, user, to)?;
             set_address(connection, user, to)?;
             set_password(connection, user, password)?;
             // Whoever took the account may have asked for its deletion too.
@@ -267,12 +275,21 @@ fn set_password(
 }
 
 /// Whoever has put the address into their own row meanwhile, and has not proved it, does not keep
-/// it from its owner.
+/// it from its owner, neither as an address nor as a name.
 fn take_from_who_did_not_prove(
     connection: &Connection,
     owner: UserId,
     address: &str,
-) -> Result<(), Failure> {
+    take: &Use,
+) -> Result<Vec<AuditLine>, Failure> {
+    let mut lines = Vec::new();
+    for (id, name) in namesakes(connection, owner, address)? {
+        let other = other_name(id, take.id);
+        connection
+            .prepare_cached("UPDATE users SET username = ?, username_folded = ? WHERE id = ?")?
+            .execute(params![other, other, id])?;
+        lines.push(renamed(UserId::new(id), &name, &other, owner, take.now));
+    }
     let holders = owners_of_address(connection, address)?;
     for (id, _) in holders.into_iter().filter(|(id, _)| Some(*id) != owner.as_i64()) {
         connection
@@ -282,7 +299,7 @@ fn take_from_who_did_not_prove(
             )?
             .execute([id])?;
     }
-    Ok(())
+    Ok(lines)
 }
 
 /// Whether it was not proved before.
