@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countersign_e2e::{TestServer, eventually};
+use countersign_e2e::{Mailbox, TestServer, eventually};
 use serde_json::{Value, json};
 
 fn patch(world: &TestServer, body: &Value) -> countersign_e2e::Response {
@@ -225,4 +225,60 @@ fn an_address_is_changed_by_who_has_logged_in_lately() {
     }
     // The whole profile back is no change of the address.
     change(json!({"email": "alice@example.com", "last_name": "L"})).expect(200);
+}
+
+#[test]
+fn an_address_that_changes_its_case_is_told_to_nobody() {
+    let mailbox = Mailbox::new();
+    let world = TestServer::builder().set("mail_url", &mailbox.url()).start();
+    world.user("alice");
+    let alice = world.logged_in("alice");
+    let change = |email: &str| {
+        let body = json!({"email": email});
+        alice.request("PATCH", "/accounts/profile").json(&body).send().expect(200).json()
+    };
+    for _ in 0..5 {
+        for email in ["Alice@example.com", "alice@example.com"] {
+            assert_eq!(change(email)["user"]["email"], email);
+        }
+    }
+    let written = "SELECT count(*) FROM outbox WHERE kind = 'assured'";
+    assert_eq!(world.sql(written).trim(), "0");
+    assert_eq!(world.sql("SELECT count(*) FROM one_time_tokens").trim(), "0");
+    assert_eq!(world.sql("SELECT email_verified FROM users").trim(), "1");
+    // One that is only alike is another mailbox.
+    world.sql("UPDATE users SET email = 'straße@example.com'");
+    world.sql("UPDATE users SET email_verified = 1");
+    change("strasse@example.com");
+    assert_eq!(world.sql(written).trim(), "1");
+    mailbox.wait_for("straße@example.com", 1);
+}
+
+#[test]
+fn one_account_changes_its_address_so_many_times_an_hour() {
+    let mailbox = Mailbox::new();
+    let world = TestServer::builder().set("mail_url", &mailbox.url()).virtual_time().start();
+    world.user("alice");
+    let alice = world.logged_in("alice");
+    let change = |number: u32| {
+        // Proved each time, so that there is somebody to be told.
+        world.sql("UPDATE users SET email_verified = 1");
+        let body = json!({"email": format!("alice{number}@example.com")});
+        alice.request("PATCH", "/accounts/profile").json(&body).send()
+    };
+    for number in 0..5 {
+        change(number).expect(200);
+    }
+    let refused = change(5).expect_problem(429, "throttled");
+    assert_eq!(refused.header("retry-after"), Some("3600"));
+    assert_eq!(world.sql("SELECT email FROM users").trim(), "alice4@example.com");
+    assert_eq!(world.sql("SELECT count(*) FROM outbox WHERE kind = 'assured'").trim(), "5");
+    // Nor by the other way.
+    let body = json!({"email": "alice6@example.com", "password": countersign_e2e::PASSWORD});
+    let request = alice.request("POST", "/accounts/email/change").json(&body);
+    request.send().expect_problem(429, "throttled");
+    // What is told to nobody is not counted.
+    world.sql("UPDATE users SET email_verified = 0");
+    let body = json!({"email": "alice7@example.com"});
+    alice.request("PATCH", "/accounts/profile").json(&body).send().expect(200);
 }

@@ -219,6 +219,38 @@ fn closed() -> (TestServer, Mailbox) {
 }
 
 #[test]
+fn a_thief_who_patches_in_a_loop_does_not_undo_the_undo() {
+    let (world, mailbox) = closed();
+    let thief = world.logged_in("alice");
+    let patch = |email: &str| {
+        thief.request("PATCH", "/accounts/profile").json(&json!({"email": email})).send()
+    };
+    patch("thief@example.net").expect(200);
+    let token = mailbox.wait_with(OLD, TO_OLD).token();
+    std::thread::scope(|scope| {
+        let patch = &patch;
+        for number in 0..6 {
+            scope.spawn(move || {
+                for time in 0..10_000 {
+                    let answer = patch(&format!("thief{number}.{time}@example.net"));
+                    match answer.status {
+                        // Of two at once one finds the address changed.
+                        200 | 409 => {}
+                        _ => return drop(answer.expect_problem(401, "session_revoked")),
+                    }
+                }
+                panic!("after the undo the thief still changes the address");
+            });
+        }
+        undo(&world, &token).expect(204);
+    });
+    let row = world.sql("SELECT email FROM users WHERE email_verified = 1");
+    assert_eq!(row.trim(), OLD);
+    reset(&world, &mailbox);
+    assert_eq!(user(&world, NEW)["email"], OLD);
+}
+
+#[test]
 fn who_calls_themselves_by_the_former_address_does_not_keep_it() {
     let (world, mailbox) = closed();
     let bob = world.user("bob");

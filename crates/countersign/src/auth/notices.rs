@@ -27,8 +27,10 @@ impl Auth {
 
     /// What tells a user that their address is to be another: the mail to the old one, with the
     /// token that undoes it. Nothing where no mail is sent, or the old one was not proved: whoever
-    /// had it may be anybody. It is never left out: strangers could use up what the address gets,
-    /// and so keep the owner from hearing of a theft.
+    /// had it may be anybody; nor where it is the old one in another case, which stays proved. One
+    /// that is only alike, such as `strasse@` for `straße@`, is another mailbox. It is never left
+    /// out: strangers could use up what the address gets, and so keep the owner from hearing of a
+    /// theft.
     pub(crate) fn undo_of_change(
         &self,
         found: &FoundUser<Candidate>,
@@ -37,7 +39,8 @@ impl Auth {
     ) -> Result<Option<(NewToken, NewMail)>, SealError> {
         let FoundUser { user, password } = found;
         let account = user.account();
-        if !self.can_prove() || account.email().is_empty() || user.waits_for_proof() {
+        let is_same = account.email().eq_ignore_ascii_case(to);
+        if !self.can_prove() || account.email().is_empty() || user.waits_for_proof() || is_same {
             return Ok(None);
         }
         let former_address = Some(account.email().to_owned());

@@ -9,6 +9,7 @@ mod issue;
 mod log_out;
 mod look;
 mod native_device;
+mod own_change;
 mod own_password;
 mod pages;
 mod passkey;
@@ -39,6 +40,7 @@ pub(crate) use issue::{Access, AccessToken, RefreshResponse, csrf_cookie, is_bou
 pub(crate) use log_out::end_session;
 pub(crate) use look::look;
 pub(crate) use native_device::{NativeDevice, by_native};
+pub(crate) use own_change::{asker, bounds_of_account, done};
 pub(crate) use own_password::OwnPassword;
 pub(crate) use passkey::{NoSigner, PasskeyPrompt, Signer, credentials, signer};
 pub(crate) use restore::restore;

@@ -11,6 +11,7 @@ use crate::http::guard;
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
 use crate::http::request::Text;
+use crate::session::RevokedReason;
 use crate::store::{Act, NewMail, Proof, StoredToken, Use, Used};
 use crate::token::{Code as DigitCode, OneTimeToken, Purpose};
 use crate::user::fold_address;
@@ -129,6 +130,12 @@ impl GoodToken {
         table.refuse_taken(user, &act).await?;
         let leftovers = row.leftovers_of(&act);
         let here = Act::Elsewhere { row: row.fingerprint(), leftovers };
+        if matches!(act, Act::Undo { .. }) {
+            // What a session of the thief's has under way is issued before the token is used up,
+            // which ends it, or not at all.
+            let reason = RevokedReason::PasswordChanged;
+            auth.store().revoke_user_sessions(user, None, reason, auth.now()).await?;
+        }
         self.use_up(auth, here, mails).await?;
         if !table.bring_about(&**auth.store(), &row, &act, auth.now()).await? {
             return Err(link_invalid());

@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, Request};
 use crate::auth::Auth;
 use crate::auth::post::{Letter, Owner};
 use crate::entry::proof::{self, Shown};
-use crate::entry::{Browser, OwnPassword, browser_of};
+use crate::entry::{Browser, OwnPassword, asker, bounds_of_account, browser_of, done};
 use crate::http::answer::{Accepted, AcceptedBody, NoContent};
 use crate::http::authenticated::Authenticated;
 use crate::http::fields::body;
@@ -19,7 +19,7 @@ use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
 use crate::http::request::{Filled, Text, request};
 use crate::password::Password;
-use crate::store::{Act, MailBounds, NewMail, TokenPayload};
+use crate::store::{Act, Mailed, NewMail, TokenPayload};
 use crate::token::Purpose;
 use crate::user::{Email, FoundUser};
 use crate::user_directory::Candidate;
@@ -63,7 +63,7 @@ request! {
     responses(
         (status = 202, description = "If the address is free, a mail is on its way to it",
             body = AcceptedBody),
-        (status = 409, description = "conflict: the password was changed meanwhile"),
+        (status = 409, description = "conflict: the password or the address was changed meanwhile"),
         (status = 429, description = "throttled"),
     ),
     security(("bearer" = [])),
@@ -88,17 +88,16 @@ pub(crate) async fn change_email(
     if found.password.as_str() != own.encoded.as_str() {
         return Err(Problem::new(Code::Conflict));
     }
-    who.still(&auth)?;
     let payload =
         TokenPayload { browser: Some(browser_of(browser.secret())), ..TokenPayload::default() };
-    ask(&auth, &found, &email, payload, &peer).await?;
+    ask(&auth, (&who, &found), &email, payload, &peer).await?;
     Ok(Accepted::new(SENT).with_cookies([browser.cookie(&auth)]))
 }
 
-/// Queues both mails with their tokens, in one transaction.
+/// Queues both mails with their tokens, in one transaction, while the session lives.
 async fn ask(
     auth: &Auth,
-    found: &FoundUser<Candidate>,
+    (who, found): (&Authenticated, &FoundUser<Candidate>),
     email: &Email,
     payload: TokenPayload,
     peer: &Peer,
@@ -123,11 +122,10 @@ async fn ask(
         tokens.push(token);
         mails.push(mail);
     }
-    let bounds = auth.post().bounds();
-    let bounds = MailBounds { tokens_an_hour: bounds.an_hour, ..bounds };
-    if !auth.store().issue_tokens(tokens, mails, bounds).await? {
-        return Err(Problem::new(Code::Throttled).retry_after(HOUR_SECONDS));
-    }
+    let bounds = bounds_of_account(auth, auth.post().bounds());
+    let mailed = Mailed { tokens, mails, bounds };
+    let asked = auth.store().issue_own_tokens(asker(auth, who, Some(user)), mailed);
+    done(asked.await?)?;
     tracing::info!(user = %account.id(), ip = %peer.ip, "another address was asked for");
     Ok(())
 }
@@ -213,4 +211,3 @@ fn refused(said: &str) -> Problem {
 
 const SENT: &str = "If the address is free, a mail with a link is on its way to it. Until it is \
                     confirmed, nothing changes.";
-const HOUR_SECONDS: u32 = 3_600;

@@ -8,12 +8,14 @@ use serde::Serialize;
 
 use crate::auth::Auth;
 use crate::auth::settings::AccountSettings;
+use crate::entry::{asker, bounds_of_account, done};
 use crate::http::answer::{Uncached, Written};
 use crate::http::authenticated::Authenticated;
 use crate::http::fields::{FieldErrors, body_so_far};
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
 use crate::http::request::{Text, request};
+use crate::store::{MailBounds, Mailed};
 use crate::user::{Email, NAME_MAX_CHARS, ProfileChange, User};
 
 /// What comes back.
@@ -59,6 +61,8 @@ pub(crate) async fn profile(who: Authenticated) -> Written {
     request_body = ProfileRequest,
     responses(
         (status = 200, description = "The user as they are now", body = ProfileResponse),
+        (status = 409, description = "conflict: the address was changed meanwhile"),
+        (status = 429, description = "throttled"),
     ),
     security(("bearer" = [])),
 )]
@@ -70,28 +74,30 @@ pub(crate) async fn change_profile(
 ) -> Result<Uncached<ProfileResponse>, Problem> {
     let (asked, errors) = body_so_far(request, auth.settings().body_timeout).await?;
     let change = change(asked, errors, who.user(), &auth.settings().accounts)?;
-    let (mut tokens, mut mails): (Vec<_>, Vec<_>) = Default::default();
-    if change.email.is_some() {
+    let id = who.user().id();
+    let mut mailed =
+        Mailed { bounds: bounds_of_account(&auth, MailBounds::OF_ACTS), ..Mailed::default() };
+    let mut seen = None;
+    if let Some(email) = &change.email {
         // Whoever reads the mails of the address chooses a new password.
         who.logged_in_lately(&auth)?;
-    }
-    if let Some(email) = &change.email
-        && let Some(found) = auth.users().candidate(who.user().id()).await?
-    {
+        let found = auth.users().candidate(id).await?.ok_or_else(gone)?;
         let to = email.as_ref().map_or("", |email| email.as_str());
         // Whoever has taken an access token of a recent login can do this: the owner hears of it.
         let told = auth.undo_of_change(&found, to, peer.place())?;
-        (tokens, mails) = told.into_iter().unzip();
+        (mailed.tokens, mailed.mails) = told.into_iter().unzip();
+        seen = Some(found.user);
     }
-    who.still(&auth)?;
-    let user = auth
-        .store()
-        .update_profile_and_tell(who.user().id(), change, tokens, mails)
-        .await?
-        .ok_or_else(|| Problem::new(Code::UserInactive))?;
-    auth.user_cache().forget(who.user().id());
+    let asker = asker(&auth, &who, seen.as_ref());
+    done(auth.store().change_own_profile(asker, change, mailed).await?)?;
+    auth.user_cache().forget(id);
+    let user = auth.store().user_by_id(id).await?.ok_or_else(gone)?;
     let user = auth.users().shown(user).await?;
     Ok(Uncached::new(ProfileResponse { user }))
+}
+
+fn gone() -> Problem {
+    Problem::new(Code::UserInactive)
 }
 
 fn change(

@@ -38,6 +38,7 @@ mod feed;
 mod keys;
 mod listed;
 mod outbox;
+mod own_changes;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) mod plan;
 #[cfg(feature = "postgres")]
@@ -74,6 +75,7 @@ pub use listed::{NoPlace, SessionPage, SessionPlace};
 pub use outbox::{
     ClaimedMail, MailBounds, MailClass, MailState, NewMail, OutboxCounts, OutboxRow, OutboxStore,
 };
+pub use own_changes::{Asker, ChangeAsked, Mailed, OwnChangeStore, SeenAddress};
 pub use registrations::{RegistrationStore, WaitingRegistration};
 pub use sessions::{Rotate, Rotation, SessionStore, Stolen, TheftNotice};
 pub use stored_factor::{StoredFactor, UserFactors};
@@ -109,6 +111,7 @@ pub trait Store:
     + KeyStore
     + FeedStore
     + AttemptStore
+    + OwnChangeStore
     + TokenStore
     + TicketStore
     + RegistrationStore
@@ -129,6 +132,7 @@ impl<T> Store for T where
         + KeyStore
         + FeedStore
         + AttemptStore
+        + OwnChangeStore
         + TokenStore
         + TicketStore
         + RegistrationStore

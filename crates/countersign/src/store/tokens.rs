@@ -55,8 +55,8 @@ pub trait TokenStore: Send + Sync {
     /// another. A mail beyond the `bounds` of its address is not sent, and its token is dead from
     /// the beginning, while the older ones live on: whoever floods an address takes nobody's link
     /// away. One of [`Purpose::VerifyEmail`] without an older one stays, without its code: nobody
-    /// was told of it, and the next mail is made from it. `false`, and nothing is done, where the
-    /// first token's user has had their share.
+    /// was told of it, and the next mail is made from it. `false`, and nothing is done, where a
+    /// token's user has had their share of its purpose.
     async fn issue_tokens(
         &self,
         tokens: Vec<NewToken>,

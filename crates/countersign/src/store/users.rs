@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::{NewMail, NewToken, StoreError};
+use super::{NewMail, StoreError};
 use crate::password::EncodedPassword;
 use crate::session::SessionId;
 use crate::user::{NewUser, ProfileChange, User, UserByLogin, UserId};
@@ -48,7 +48,7 @@ pub trait UserStore: Send + Sync {
     /// of another active user.
     async fn create_user(&self, new: NewUser, now: Timestamp) -> Result<User, StoreError>;
 
-    /// Changes a user's own fields; `None` when the user is gone.
+    /// Changes a user's own fields, whoever asks for it; `None` when the user is gone.
     ///
     /// # Errors
     /// As for [`create_user`](Self::create_user).
@@ -56,17 +56,6 @@ pub trait UserStore: Send + Sync {
         &self,
         id: UserId,
         change: ProfileChange,
-    ) -> Result<Option<User>, StoreError> {
-        self.update_profile_and_tell(id, change, Vec::new(), Vec::new()).await
-    }
-
-    /// The same, and issues `tokens` and queues `mails` with it.
-    async fn update_profile_and_tell(
-        &self,
-        id: UserId,
-        change: ProfileChange,
-        tokens: Vec<NewToken>,
-        mails: Vec<NewMail>,
     ) -> Result<Option<User>, StoreError>;
 
     /// Sets a user's own new password in the place of `old`, which was checked, while the `session`

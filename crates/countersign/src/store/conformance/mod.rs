@@ -45,6 +45,8 @@ pub mod keys;
 #[doc(hidden)]
 pub mod outbox;
 #[doc(hidden)]
+pub mod own_changes;
+#[doc(hidden)]
 pub mod passkeys;
 #[doc(hidden)]
 pub mod registrations;
@@ -257,12 +259,22 @@ macro_rules! store_tests {
         $crate::store_tests! { @one $open, told:
             a_session_that_begins_is_told_and_one_that_does_not_is_not,
             a_password_that_is_changed_is_told_and_one_that_is_not_is_not,
-            an_operators_password_and_a_profile_are_told_with_the_change,
+            what_an_operator_changes_is_told_with_the_change,
             a_theft_is_told_with_the_end_of_the_session_and_once,
             each_kind_of_mail_is_counted_by_itself,
             a_flood_of_mails_ends_no_token_that_was_sent,
             what_ends_a_link_does_not_tell_whether_a_mail_was_sent,
             a_user_gets_so_many_tokens_of_a_purpose_an_hour,
+        }
+        $crate::store_tests! { @one $open, own_changes:
+            a_change_of_the_profile_is_told_with_it,
+            a_change_of_the_profile_by_a_session_that_has_ended_is_not_done,
+            a_change_of_an_address_that_was_another_when_it_was_read_is_not_done,
+            what_a_user_asks_for_in_a_session_that_has_ended_is_not_issued,
+            an_address_that_is_changed_too_often_stays_and_is_told_to_nobody,
+        }
+        $crate::store_tests! { @two $open, own_changes:
+            a_thief_who_changes_the_address_in_a_loop_does_not_undo_an_undo,
         }
         $crate::store_tests! { @one $open, undo:
             an_undo_outlives_what_it_undoes_and_the_earlier_one_counts,

@@ -6,28 +6,38 @@ use super::columns::micros;
 use super::outbox;
 use crate::store::failure::Failure;
 use crate::store::sql::statements;
-use crate::store::{MailBounds, NewMail, NewToken, StoreError};
+use crate::store::{Mailed, NewToken, StoreError};
 use crate::token::Purpose;
 
 pub(super) async fn issue_with_mails(
     client: &mut Object,
-    tokens: &[NewToken],
-    mails: &[NewMail],
-    bounds: MailBounds,
+    mailed: &Mailed,
 ) -> Result<bool, Failure> {
     let transaction = client.transaction().await?;
+    let is_issued = issue_within(&transaction, mailed).await?;
+    if is_issued {
+        transaction.commit().await?;
+    }
+    Ok(is_issued)
+}
+
+/// The same within a transaction, which must not be committed where this is `false`.
+pub(super) async fn issue_within(
+    transaction: &Transaction<'_>,
+    mailed: &Mailed,
+) -> Result<bool, Failure> {
+    let Mailed { tokens, mails, bounds } = mailed;
     // The addresses of mails are held first, then the tokens of a user.
-    let is_live = outbox::queue(&transaction, mails, bounds).await?;
-    if let Some(first) = tokens.first() {
-        hold(&transaction, first).await?;
-        if made_lately(&transaction, first).await? >= i64::from(bounds.tokens_an_hour) {
+    let is_live = outbox::queue(transaction, mails, *bounds).await?;
+    for token in tokens {
+        hold(transaction, token).await?;
+        if made_lately(transaction, token).await? >= i64::from(bounds.tokens_an_hour) {
             return Ok(false);
         }
     }
     for token in tokens {
-        issue(&transaction, token, is_live).await?;
+        issue(transaction, token, is_live).await?;
     }
-    transaction.commit().await?;
     Ok(true)
 }
 

@@ -44,6 +44,7 @@ mod live;
 mod migrations;
 mod names;
 mod outbox;
+mod own_changes;
 mod passkeys;
 mod proof;
 mod registrations;

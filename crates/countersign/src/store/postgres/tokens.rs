@@ -19,7 +19,7 @@ use crate::store::plan::names::{folding, other_name};
 use crate::store::sql::statements;
 use crate::store::tokens::{CODE_CLAIMS, CODE_TRIES};
 use crate::store::{
-    Act, Leftovers, MailBounds, NewMail, NewToken, Register, StoreError, StoredToken,
+    Act, Leftovers, MailBounds, Mailed, NewMail, NewToken, Register, StoreError, StoredToken,
     TokenStore, Use, Used, WaitingRegistration,
 };
 use crate::token::{Fingerprint, Purpose, SecretHash, TokenId};
@@ -33,7 +33,8 @@ impl TokenStore for PostgresStore {
         mails: Vec<NewMail>,
         bounds: MailBounds,
     ) -> Result<bool, StoreError> {
-        write!(self, client => issue_with_mails(client, &tokens, &mails, bounds))
+        let mailed = Mailed { tokens, mails, bounds };
+        write!(self, client => issue_with_mails(client, &mailed))
     }
 
     async fn carry_tokens(

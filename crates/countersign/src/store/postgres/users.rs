@@ -8,18 +8,15 @@ use tokio_postgres::types::{Json, ToSql};
 
 use super::columns::{get, timestamptz};
 use super::endings::{change_password, delete, reset_password, set_active};
-use super::issue::issue;
 use super::names::{by_login, hold_names, refuse_taken, refuse_taken_address};
 use super::user_row::{found_user, select, user};
-use super::{PostgresStore, fingerprint, outbox};
+use super::{PostgresStore, fingerprint};
 use crate::password::{EncodedPassword, live_kind};
 use crate::session::SessionId;
 use crate::store::failure::Failure;
 use crate::store::plan::names::{folding, is_other_address};
 use crate::store::sql::statements;
-use crate::store::{
-    KIND_ROWS, MailBounds, NewMail, NewToken, PasswordChange, StoreError, UserStore,
-};
+use crate::store::{KIND_ROWS, NewMail, PasswordChange, StoreError, UserStore};
 use crate::user::{
     Email, NewUser, ProfileChange, User, UserByLogin, UserId, Username, fold, fold_address,
 };
@@ -42,14 +39,12 @@ impl UserStore for PostgresStore {
         write!(self, client => create(client, &new, now))
     }
 
-    async fn update_profile_and_tell(
+    async fn update_profile(
         &self,
         id: UserId,
         change: ProfileChange,
-        tokens: Vec<NewToken>,
-        mails: Vec<NewMail>,
     ) -> Result<Option<User>, StoreError> {
-        write!(self, client => update_profile(client, id, &change, &tokens, &mails))
+        write!(self, client => update_profile(client, id, &change))
     }
 
     async fn change_password(
@@ -189,8 +184,6 @@ pub(super) async fn update_profile(
     client: &mut Object,
     id: UserId,
     change: &ProfileChange,
-    tokens: &[NewToken],
-    mails: &[NewMail],
 ) -> Result<Option<User>, Failure> {
     let transaction = client.transaction().await?;
     let email = change.email.as_ref().and_then(Option::as_ref);
@@ -202,10 +195,6 @@ pub(super) async fn update_profile(
         return Ok(None);
     };
     change_profile(&transaction, id, &before, change).await?;
-    outbox::queue(&transaction, mails, MailBounds::OF_ACTS).await?;
-    for token in tokens {
-        issue(&transaction, token, true).await?;
-    }
     transaction.commit().await?;
     by_id(client, id).await
 }

@@ -6,21 +6,17 @@ use super::columns::{key, micros};
 use super::outbox;
 use crate::store::failure::Failure;
 use crate::store::sql::statements;
-use crate::store::{MailBounds, NewMail, NewToken, StoreError};
+use crate::store::{Mailed, NewToken, StoreError};
 use crate::token::{Purpose, SecretHash};
 
-pub(super) fn issue_with_mails(
-    connection: &Connection,
-    tokens: &[NewToken],
-    mails: &[NewMail],
-    bounds: MailBounds,
-) -> Result<bool, Failure> {
-    if let Some(first) = tokens.first()
-        && made_lately(connection, first)? >= bounds.tokens_an_hour
-    {
-        return Ok(false);
+pub(super) fn issue_with_mails(connection: &Connection, mailed: &Mailed) -> Result<bool, Failure> {
+    let Mailed { tokens, mails, bounds } = mailed;
+    for token in tokens {
+        if made_lately(connection, token)? >= bounds.tokens_an_hour {
+            return Ok(false);
+        }
     }
-    let is_live = outbox::queue(connection, mails, bounds)?;
+    let is_live = outbox::queue(connection, mails, *bounds)?;
     for token in tokens {
         issue(connection, token, is_live)?;
     }

@@ -21,6 +21,7 @@ mod memory;
 mod migrations;
 mod names;
 mod outbox;
+mod own_changes;
 mod passkeys;
 mod readers;
 mod registrations;

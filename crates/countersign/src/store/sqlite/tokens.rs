@@ -18,7 +18,7 @@ use crate::store::plan::names::{folding, other_name};
 use crate::store::sql::statements;
 use crate::store::tokens::{CODE_CLAIMS, CODE_TRIES};
 use crate::store::{
-    Act, Leftovers, MailBounds, NewMail, NewToken, Register, StoreError, StoredToken,
+    Act, Leftovers, MailBounds, Mailed, NewMail, NewToken, Register, StoreError, StoredToken,
     TokenStore, Use, Used, WaitingRegistration,
 };
 use crate::token::{Fingerprint, Purpose, SecretHash, TokenId};
@@ -32,7 +32,8 @@ impl TokenStore for SqliteStore {
         mails: Vec<NewMail>,
         bounds: MailBounds,
     ) -> Result<bool, StoreError> {
-        self.writer.run(move |c| issue_with_mails(c, &tokens, &mails, bounds)).await
+        let mailed = Mailed { tokens, mails, bounds };
+        self.writer.run(move |c| issue_with_mails(c, &mailed)).await
     }
 
     async fn carry_tokens(

@@ -6,7 +6,6 @@ use jiff::Timestamp;
 use rusqlite::{Connection, named_params, params};
 
 use super::columns::django_date;
-use super::issue::issue;
 use super::names::{by_login, refuse_taken, refuse_taken_address};
 pub(super) use super::user_row::{by_id, password_of};
 use super::user_row::{select, user};
@@ -16,9 +15,7 @@ use crate::session::{RevokedReason, SessionId};
 use crate::store::failure::Failure;
 use crate::store::plan::names::{folding, is_other_address};
 use crate::store::sql::statements;
-use crate::store::{
-    KIND_ROWS, MailBounds, NewMail, NewToken, PasswordChange, StoreError, UserStore,
-};
+use crate::store::{KIND_ROWS, MailBounds, NewMail, PasswordChange, StoreError, UserStore};
 use crate::user::{NewUser, ProfileChange, User, UserByLogin, UserId};
 
 #[async_trait]
@@ -40,23 +37,12 @@ impl UserStore for SqliteStore {
         self.writer.run(move |c| create(c, &new, now)).await
     }
 
-    async fn update_profile_and_tell(
+    async fn update_profile(
         &self,
         id: UserId,
         change: ProfileChange,
-        new: Vec<NewToken>,
-        mails: Vec<NewMail>,
     ) -> Result<Option<User>, StoreError> {
-        self.writer
-            .run(move |c| {
-                let user = update_profile(c, id, &change)?;
-                if user.is_some() {
-                    outbox::queue(c, &mails, MailBounds::OF_ACTS)?;
-                    new.iter().try_for_each(|token| issue(c, token, true))?;
-                }
-                Ok(user)
-            })
-            .await
+        self.writer.run(move |c| update_profile(c, id, &change)).await
     }
 
     async fn change_password(
