@@ -37,8 +37,7 @@ use crate::user::UserId;
 /// ```
 #[derive(Debug)]
 pub struct SqliteTransfer {
-    /// Until it is closed.
-    thread: Option<Readers>,
+    thread: Thread,
 }
 
 impl SqliteTransfer {
@@ -97,26 +96,32 @@ impl SqliteTransfer {
 
     fn on(connection: Connection) -> Result<Self, TransferError> {
         let thread = Readers::start(vec![connection], None).map_err(StoreError::failed)?;
-        Ok(Self { thread: Some(thread) })
+        Ok(Self { thread: Thread(Some(thread)) })
     }
+}
 
+/// The thread that has the connection, until it is dropped.
+#[derive(Debug)]
+struct Thread(Option<Readers>);
+
+impl Thread {
     async fn run<T, F>(&self, operation: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
     {
-        let Some(thread) = &self.thread else {
-            return Err(StoreError::Failed("the database is closed".to_owned()));
-        };
-        thread.run(operation).await
+        match &self.0 {
+            Some(thread) => thread.run(operation).await,
+            None => Err(StoreError::Failed("the database is closed".to_owned())),
+        }
     }
 }
 
 /// Whoever looks at the file next finds everything in it, and nothing beside it: SQLite empties its
 /// log when the last connection is closed, which a process that ends does not do.
-impl Drop for SqliteTransfer {
+impl Drop for Thread {
     fn drop(&mut self) {
-        if let Some(thread) = self.thread.take() {
+        if let Some(thread) = self.0.take() {
             thread.close();
         }
     }
@@ -125,7 +130,7 @@ impl Drop for SqliteTransfer {
 #[async_trait]
 impl Source for SqliteTransfer {
     async fn count(&mut self, table: &'static Table) -> Result<u64, StoreError> {
-        self.run(move |c| count(c, table)).await
+        self.thread.run(move |c| count(c, table)).await
     }
 
     async fn page(
@@ -134,22 +139,22 @@ impl Source for SqliteTransfer {
         after: Option<Vec<i64>>,
         limit: u32,
     ) -> Result<Vec<Row>, StoreError> {
-        self.run(move |c| page(c, table, after, limit)).await
+        self.thread.run(move |c| page(c, table, after, limit)).await
     }
 
     async fn last_number(&mut self, table: &'static Table) -> Result<i64, StoreError> {
-        self.run(move |c| last_number(c, table)).await
+        self.thread.run(move |c| last_number(c, table)).await
     }
 }
 
 #[async_trait]
 impl Target for SqliteTransfer {
     async fn last_key(&mut self, table: &'static Table) -> Result<Option<Vec<i64>>, StoreError> {
-        self.run(move |c| last_key(c, table)).await
+        self.thread.run(move |c| last_key(c, table)).await
     }
 
     async fn add(&mut self, table: &'static Table, rows: Vec<Row>) -> Result<(), StoreError> {
-        self.run(move |c| in_transaction(c, |c| add(c, table, rows))).await
+        self.thread.run(move |c| in_transaction(c, |c| add(c, table, rows))).await
     }
 
     async fn skip_to_number(
@@ -157,55 +162,58 @@ impl Target for SqliteTransfer {
         table: &'static Table,
         number: i64,
     ) -> Result<(), StoreError> {
-        self.run(move |c| in_transaction(c, |c| skip_to_number(c, table, number))).await
+        self.thread.run(move |c| in_transaction(c, |c| skip_to_number(c, table, number))).await
     }
 
     async fn unfinished(&mut self) -> Result<Option<String>, StoreError> {
-        self.run(unfinished).await
+        self.thread.run(unfinished).await
     }
 
     async fn mark(&mut self, from: &str) -> Result<(), StoreError> {
         let from = from.to_owned();
-        self.run(move |c| {
-            in_transaction(c, |c| {
-                c.execute_batch(&format!(
-                    "CREATE TABLE {UNFINISHED} (source TEXT NOT NULL) STRICT"
-                ))?;
-                c.execute(&format!("INSERT INTO {UNFINISHED} VALUES (?)"), [from])?;
-                Ok(())
+        self.thread
+            .run(move |c| {
+                in_transaction(c, |c| {
+                    c.execute_batch(&format!(
+                        "CREATE TABLE {UNFINISHED} (source TEXT NOT NULL) STRICT"
+                    ))?;
+                    c.execute(&format!("INSERT INTO {UNFINISHED} VALUES (?)"), [from])?;
+                    Ok(())
+                })
             })
-        })
-        .await
+            .await
     }
 
     async fn clear(&mut self) -> Result<(), StoreError> {
-        self.run(|c| {
-            in_transaction(c, |c| {
-                for table in TABLES.iter().rev() {
-                    c.execute_batch(&format!("DELETE FROM {}", table.name))?;
-                }
-                c.execute_batch(&format!(
-                    "DELETE FROM {FEED}; DELETE FROM sqlite_sequence; DROP TABLE {UNFINISHED}"
-                ))?;
-                Ok(())
+        self.thread
+            .run(|c| {
+                in_transaction(c, |c| {
+                    for table in TABLES.iter().rev() {
+                        c.execute_batch(&format!("DELETE FROM {}", table.name))?;
+                    }
+                    c.execute_batch(&format!(
+                        "DELETE FROM {FEED}; DELETE FROM sqlite_sequence; DROP TABLE {UNFINISHED}"
+                    ))?;
+                    Ok(())
+                })
             })
-        })
-        .await
+            .await
     }
 
     async fn finish(&mut self, line: &AuditLine) -> Result<(), StoreError> {
         let line = line.clone();
-        self.run(move |c| {
-            // Before the end as well: what has no room there is told while the move can go on.
-            empty_log(c)?;
-            in_transaction(c, |c| {
-                note(c, &[line])?;
-                Ok(c.execute_batch(&format!("DROP TABLE {UNFINISHED}"))?)
-            })?;
-            c.execute_batch("PRAGMA optimize")?;
-            empty_log(c)
-        })
-        .await
+        self.thread
+            .run(move |c| {
+                // Before the end as well: what has no room there is told while the move can go on.
+                empty_log(c)?;
+                in_transaction(c, |c| {
+                    note(c, &[line])?;
+                    Ok(c.execute_batch(&format!("DROP TABLE {UNFINISHED}"))?)
+                })?;
+                c.execute_batch("PRAGMA optimize")?;
+                empty_log(c)
+            })
+            .await
     }
 }
 
