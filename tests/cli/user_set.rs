@@ -63,7 +63,8 @@ fn what_is_named_is_changed_with_its_lines_and_what_is_not_named_stays() {
         let lines = || {
             sql(&format!(
                 "SELECT kind || ': ' || detail FROM audit_events
-                 WHERE CAST(user_id AS text) = '{id}' AND actor LIKE 'shell:%' AND kind <> 'user_added'
+                 WHERE CAST(user_id AS text) = '{id}' AND actor LIKE 'shell:%'
+                     AND kind <> 'user_added'
                  ORDER BY id"
             ))
         };
