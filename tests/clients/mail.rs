@@ -244,3 +244,32 @@ fn a_mail_server_that_refuses_the_login_is_tried_again() {
     post.world.clock().advance(Duration::from_secs(61));
     eventually("the mail arrives", || server.mails().len() == 1);
 }
+
+#[test]
+fn a_mail_server_that_refuses_the_sender_is_tried_again() {
+    let post = Post::new();
+    post.world.user("alice");
+    post.ask_for_reset("alice");
+    let state = || post.world.sql("SELECT state, tries, error FROM outbox").trim().to_owned();
+    eventually("it was tried", || state().starts_with("waiting|1|"));
+    let faults = [
+        ("no-service", "no service"),
+        ("no-sender", "quota exceeded"),
+        ("no-relay", "client host rejected"),
+        ("no-content", "domain not verified"),
+    ];
+    for ((fault, said), tries) in faults.into_iter().zip(2..) {
+        let server = post.open_as(&[fault]);
+        post.world.clock().advance(Duration::from_secs(61 * 60));
+        eventually("it was tried", || state().contains(&format!("|{tries}|")));
+        let state = state();
+        assert!(state.starts_with("waiting|") && state.contains(said), "{fault}: {state}");
+        drop(server);
+    }
+    let check = post.world.cli(&["check"]);
+    let found = check.stdout();
+    assert!(found.contains("tried") && found.contains("domain not verified"), "{found}");
+    let server = post.open();
+    post.world.clock().advance(Duration::from_secs(6 * 60 * 60));
+    eventually("the mail arrives", || server.mails().len() == 1);
+}

@@ -9,6 +9,10 @@ What may be wrong with it:
     dies         with the first mail, which it has not taken
     dies-late    with the first mail, which it has taken, before it says so
     no-login     it refuses every login
+    no-service   it refuses every connection with its greeting
+    no-sender    it refuses the sender
+    no-relay     it refuses the client, once it has been told an address
+    no-content   it refuses the sender, once it has the mail
 """
 
 import asyncio
@@ -25,7 +29,16 @@ FAULT = sys.argv[4:]
 
 
 class Handler:
+    async def handle_MAIL(self, server, session, envelope, address, options):
+        if FAULT == ["no-sender"]:
+            return "550 5.7.1 sending quota exceeded"
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 OK"
+
     async def handle_RCPT(self, server, session, envelope, address, options):
+        if FAULT == ["no-relay"]:
+            return "554 5.7.1 client host rejected"
         if address == "full@example.com":
             return "452 4.2.2 the mailbox is full"
         if address == "none@example.com":
@@ -40,6 +53,8 @@ class Handler:
                 await asyncio.sleep(0.01)
         if FAULT == ["dies"]:
             os._exit(1)
+        if FAULT == ["no-content"]:
+            return "554 sender domain not verified"
         mail = {
             "from": envelope.mail_from,
             "to": envelope.rcpt_tos,
@@ -58,8 +73,21 @@ def authenticate(server, session, envelope, mechanism, data):
     return AuthResult(success=good, handled=good, auth_data=data)
 
 
+async def no_service(port):
+    async def greet(reader, writer):
+        writer.write(b"554 5.7.1 no service\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(greet, "127.0.0.1", port)
+    print("ready", flush=True)
+    await server.serve_forever()
+
+
 def main():
     certificate, key, port = sys.argv[1:4]
+    if FAULT == ["no-service"]:
+        asyncio.run(no_service(int(port)))
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(certificate, key)
     controller = Controller(

@@ -70,7 +70,7 @@ pub struct AccountSettings {
     /// The app's own page on which a user who asked to be deleted comes back.
     pub restore_url: Option<String>,
     /// Whom mails come from, as `Example <noreply@example.com>`. Unless chosen, `noreply@` and the
-    /// host of the public URL.
+    /// host of the public URL. With the feature `smtp`, what is no address stops the start.
     pub mail_from: Option<String>,
     /// Where answers go.
     pub mail_reply_to: Option<String>,
@@ -164,6 +164,15 @@ impl AccountSettings {
             let why = "`email_verification = required` needs an address to prove; add `email`, or \
                 choose optional";
             return Some(("registration_fields", why.to_owned()));
+        }
+        #[cfg(feature = "smtp")]
+        for (name, text) in [("mail_from", &self.mail_from), ("mail_reply_to", &self.mail_reply_to)]
+        {
+            if text.as_deref().is_some_and(|text| !crate::mail::is_mailbox(text)) {
+                let why = "write an address, as noreply@example.com or Example \
+                           <noreply@example.com>";
+                return Some((name, why.to_owned()));
+            }
         }
         if self.undo_lifetime < self.change_lifetime {
             let why = "choose no less than change_lifetime".to_owned();
@@ -308,6 +317,16 @@ mod tests {
         let long = Duration::from_secs(366 * DAY);
         let never = AccountSettings { deletion_grace: long, ..good.clone() };
         assert_eq!(named(never), Some("deletion_grace"));
+        for (mail_from, mail_reply_to, wrong) in [
+            (Some("Example <noreply@example.com>"), Some("help@localhost"), None),
+            (Some("Example noreply@example.com"), None, Some("mail_from")),
+            (None, Some("help"), Some("mail_reply_to")),
+        ] {
+            let [mail_from, mail_reply_to] =
+                [mail_from, mail_reply_to].map(|t| t.map(str::to_owned));
+            let settings = AccountSettings { mail_from, mail_reply_to, ..good.clone() };
+            assert_eq!(named(settings), wrong.filter(|_| cfg!(feature = "smtp")));
+        }
         let fields = vec![RegistrationField::Password];
         let nobody = AccountSettings { registration_fields: fields, ..good.clone() };
         assert_eq!(named(nobody), Some("registration_fields"));

@@ -11,6 +11,8 @@
 //! assert_eq!(rendered.subject, "Eine Probe von example.com");
 //! ```
 
+#[cfg(feature = "smtp")]
+mod conversation;
 mod language;
 mod mailer;
 mod seal;
@@ -27,6 +29,8 @@ use serde::{Deserialize, Serialize};
 pub use language::choose_language;
 pub use mailer::{MailError, Mailer, Message};
 pub use seal::{MailSeal, SealError};
+#[cfg(feature = "smtp")]
+pub(crate) use smtp::is_mailbox;
 #[cfg(feature = "smtp")]
 pub use smtp::{FileMailer, MailUrlError, SmtpMailer};
 pub use templates::{MailTemplates, Rendered, TemplateError};

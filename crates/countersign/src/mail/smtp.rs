@@ -1,23 +1,24 @@
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, Write};
+use std::net::IpAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use lettre::address::{Address, Envelope};
 use lettre::message::header::ContentType;
 use lettre::message::{Mailbox, MultiPart, SinglePart};
-use lettre::transport::smtp::PoolConfig;
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
-use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 use secrecy::{ExposeSecret, SecretString};
-use url::Url;
+use url::{Host, Url};
 
+use super::conversation::MailServer;
 use super::{MailError, Mailer, Message};
 
-/// Sends mails to an SMTP server: one connection, kept while there is something to send.
+/// Sends mails to an SMTP server: one connection, kept while there is something to send. Only where
+/// the server refuses the address for good is there no other try; where it refuses the client, the
+/// login or the sender, there is.
 ///
 /// `smtp://USER:PASSWORD@HOST:587` demands STARTTLS, `smtps://HOST:465` is TLS from the beginning.
 /// `?ca=FILE` trusts the certificates of a PEM file beside the system's. `?tls=none` speaks in the
@@ -26,19 +27,14 @@ use super::{MailError, Mailer, Message};
 /// ```
 /// use countersign::mail::SmtpMailer;
 ///
-/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
 /// let mailer = SmtpMailer::new("smtps://user:secret@mail.example.com").unwrap();
 /// assert!(!format!("{mailer:?}").contains("secret"));
 /// assert!(SmtpMailer::new("smtp://mail.example.com?tls=none").is_err());
-/// # });
 /// ```
-pub struct SmtpMailer {
-    transport: AsyncSmtpTransport<Tokio1Executor>,
-    host: String,
-}
+pub struct SmtpMailer(MailServer);
 
 impl SmtpMailer {
-    /// Reads the URL. Does not connect yet. Call it on the Tokio runtime that sends the mails.
+    /// Reads the URL. Does not connect yet.
     ///
     /// # Errors
     /// [`MailUrlError`] with a sentence that says what to write.
@@ -46,11 +42,9 @@ impl SmtpMailer {
     /// ```
     /// use countersign::mail::SmtpMailer;
     ///
-    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    /// # runtime.block_on(async {
     /// assert!(SmtpMailer::new("smtp://user:p%40ss@mail.example.com:587").is_ok());
+    /// assert!(SmtpMailer::new("smtp://[::1]:1025?tls=none").is_ok());
     /// assert!(SmtpMailer::new("mail.example.com").is_err());
-    /// # });
     /// ```
     pub fn new(url: &str) -> Result<Self, MailUrlError> {
         let server = Server::read(url)?;
@@ -68,39 +62,24 @@ impl SmtpMailer {
             Security::Tls => Tls::Wrapper(tls),
             Security::None => Tls::None,
         };
-        let mut builder =
-            AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(server.host.clone())
-                .port(server.port)
-                .tls(tls)
-                .timeout(Some(PATIENCE))
-                .pool_config(PoolConfig::new().max_size(1).idle_timeout(IDLE));
-        if let Some((user, password)) = server.login {
-            let password = password.expose_secret().to_owned();
-            builder = builder.credentials(Credentials::new(user, password));
-        }
-        Ok(Self { transport: builder.build(), host: server.host })
+        let login = server
+            .login
+            .map(|(user, password)| Credentials::new(user, password.expose_secret().to_owned()));
+        Ok(Self(MailServer::new(server.host, server.port, tls, login)))
     }
 }
 
 #[async_trait]
 impl Mailer for SmtpMailer {
     async fn send(&self, message: &Message) -> Result<(), MailError> {
-        let message = encode(message)?;
-        match self.transport.send(message).await {
-            Ok(_) => Ok(()),
-            // A server that refuses the login is not the address's fault.
-            Err(error) if error.is_permanent() && !is_about_us(&error) => {
-                Err(MailError::never(error))
-            }
-            Err(error) => Err(MailError::later(error)),
-        }
+        self.0.take(&encode(message)?).await
     }
 }
 
 /// Without the password.
 impl std::fmt::Debug for SmtpMailer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SmtpMailer").field("host", &self.host).finish_non_exhaustive()
+        f.debug_struct("SmtpMailer").field("host", &self.0.host).finish_non_exhaustive()
     }
 }
 
@@ -184,11 +163,20 @@ fn write_alone(path: &Path, bytes: &[u8]) -> io::Result<()> {
 #[error("{0}")]
 pub struct MailUrlError(String);
 
+/// Whether mails can come from this, or be answered to: an address, or `Name <address>`.
+pub(crate) fn is_mailbox(text: &str) -> bool {
+    text.parse::<Mailbox>().is_ok()
+}
+
 /// The message as it travels (RFC 5322). Everything foreign in it is encoded.
 fn encode(message: &Message) -> Result<lettre::Message, MailError> {
-    let mailbox = |text: &str| text.parse::<Mailbox>().map_err(MailError::never);
-    let (from, to) = (mailbox(&message.from)?, message.to.parse::<Address>());
-    let to = to.map_err(MailError::never)?;
+    // Whom mails come from is a setting, which somebody may mend.
+    let own = |text: &str| {
+        let wrong = |error| MailError::later(format!("the sender {text:?} is none: {error}"));
+        text.parse::<Mailbox>().map_err(wrong)
+    };
+    let from = own(&message.from)?;
+    let to = message.to.parse::<Address>().map_err(MailError::never)?;
     // Of its own: read from the headers, an address in quotation marks is none.
     let envelope = Envelope::new(Some(from.email.clone()), vec![to.clone()]);
     let mut builder = lettre::Message::builder()
@@ -201,7 +189,7 @@ fn encode(message: &Message) -> Result<lettre::Message, MailError> {
         .raw_header(header("Auto-Submitted", "auto-generated")?)
         .raw_header(header("Content-Language", &message.language)?);
     if let Some(reply_to) = &message.reply_to {
-        builder = builder.reply_to(mailbox(reply_to)?);
+        builder = builder.reply_to(own(reply_to)?);
     }
     let part = |kind, text: &str| SinglePart::builder().header(kind).body(text.to_owned());
     let parts = MultiPart::alternative()
@@ -214,12 +202,6 @@ fn header(name: &str, value: &str) -> Result<lettre::message::header::HeaderValu
     let name = lettre::message::header::HeaderName::new_from_ascii(name.to_owned())
         .map_err(MailError::never)?;
     Ok(lettre::message::header::HeaderValue::new(name, value.to_owned()))
-}
-
-/// Whether what was refused is our login or our way to speak, not the mail.
-fn is_about_us(error: &lettre::transport::smtp::Error) -> bool {
-    let code = error.status().map(|code| code.to_string());
-    matches!(code.as_deref(), Some("500" | "502" | "503" | "504" | "530" | "534" | "535" | "538"))
 }
 
 enum Security {
@@ -244,8 +226,16 @@ impl Server {
             ))
         };
         let url = Url::parse(text).map_err(|error| wrong(&error.to_string()))?;
-        let host = url.host_str().filter(|host| !host.is_empty());
-        let host = host.ok_or_else(|| wrong("there is no host in it"))?.to_owned();
+        // An IPv6 address without its brackets: so it is connected to, and certificates name it.
+        let host = match url.host() {
+            Some(Host::Domain(name)) => name.to_owned(),
+            Some(Host::Ipv4(address)) => address.to_string(),
+            Some(Host::Ipv6(address)) => address.to_string(),
+            None => String::new(),
+        };
+        if host.is_empty() {
+            return Err(wrong("there is no host in it"));
+        }
         let (mut security, port) = match url.scheme() {
             "smtp" => (Security::StartTls, 587),
             "smtps" => (Security::Tls, 465),
@@ -276,14 +266,11 @@ impl Server {
     }
 }
 
+/// Whether a host is this machine: by its address, since any name can begin with `127.`.
 fn is_this_machine(host: &str) -> bool {
-    host == "localhost" || host == "[::1]" || host.starts_with("127.")
+    let is_loopback = |address: IpAddr| address.to_canonical().is_loopback();
+    host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(is_loopback)
 }
-
-/// How long a server may take for a command.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// How long a connection is kept without a mail.
-const IDLE: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests {
@@ -340,6 +327,20 @@ mod tests {
     }
 
     #[test]
+    fn a_sender_that_cannot_be_read_may_be_mended_and_an_address_may_not() {
+        let unreadable = "Example noreply@example.com";
+        assert!(is_mailbox("Example <noreply@example.com>") && is_mailbox("noreply@localhost"));
+        assert!(!is_mailbox(unreadable) && !is_mailbox("noreply"));
+        let from = Message { from: unreadable.to_owned(), ..message() };
+        let error = encode(&from).unwrap_err();
+        assert!(!error.is_permanent && error.reason.contains(unreadable), "{error}");
+        let reply_to = Message { reply_to: Some("help".to_owned()), ..message() };
+        assert!(!encode(&reply_to).unwrap_err().is_permanent);
+        let to = Message { to: "ada".to_owned(), ..message() };
+        assert!(encode(&to).unwrap_err().is_permanent);
+    }
+
+    #[test]
     fn an_address_in_quotation_marks_is_one() {
         let to = "\"te@st\"@example.com";
         let encoded = encode(&Message { to: to.to_owned(), ..message() }).unwrap();
@@ -369,10 +370,30 @@ mod tests {
         assert_eq!((user.as_str(), password.expose_secret()), ("us@er", "p:ss"));
         let server = Server::read("smtps://mail.example.com:2465").unwrap();
         assert!(matches!(server.security, Security::Tls) && server.port == 2465);
-        assert!(Server::read("smtp://127.0.0.1:1025?tls=none").is_ok());
-        for bad in
-            ["", "mail", "http://a", "smtp://", "smtp://a?x=1", "smtp://mail.example.com?tls=none"]
-        {
+        for (host, read) in [
+            ("127.0.0.1", "127.0.0.1"),
+            ("127.1.2.3", "127.1.2.3"),
+            ("[::1]", "::1"),
+            ("[::ffff:127.0.0.1]", "::ffff:127.0.0.1"),
+            ("localhost", "localhost"),
+        ] {
+            let server = Server::read(&format!("smtp://{host}:1025?tls=none")).unwrap();
+            assert_eq!((server.host.as_str(), server.port), (read, 1025));
+            assert!(matches!(server.security, Security::None));
+        }
+        let server = Server::read("smtps://[2001:db8::25]").unwrap();
+        assert_eq!((server.host.as_str(), server.port), ("2001:db8::25", 465));
+        for bad in [
+            "",
+            "mail",
+            "http://a",
+            "smtp://",
+            "smtp://a?x=1",
+            "smtp://mail.example.com?tls=none",
+            "smtp://127.example.com?tls=none",
+            "smtp://127.0.0.1.example.com?tls=none",
+            "smtp://[2001:db8::25]?tls=none",
+        ] {
             assert!(Server::read(bad).is_err(), "{bad}");
         }
     }

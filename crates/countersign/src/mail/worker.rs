@@ -185,8 +185,9 @@ impl<S: OutboxStore + ?Sized> Worker<S> {
     }
 
     fn message(&self, claimed: &ClaimedMail) -> Result<Message, MailError> {
-        let mail = self.seal.open(&claimed.sealed, claimed.id).map_err(MailError::never)?;
-        let rendered = self.templates.render(&mail).map_err(MailError::never)?;
+        // What this node cannot read or render, one with another secret or version may.
+        let mail = self.seal.open(&claimed.sealed, claimed.id).map_err(MailError::later)?;
+        let rendered = self.templates.render(&mail).map_err(MailError::later)?;
         Ok(Message {
             from: self.sender.from.clone(),
             reply_to: self.sender.reply_to.clone(),

@@ -82,6 +82,30 @@ async fn a_stop_finishes_the_mail_under_way_and_gives_the_others_back() {
 }
 
 #[tokio::test]
+async fn a_mail_that_this_node_cannot_read_is_left_to_one_that_can() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("app.sqlite3");
+    let auth = with_three(&file, Arc::default()).await;
+    let secrets = |text: &str| Secrets::from_text(&text.repeat(32)).unwrap();
+    // Sealed by another secret; and without a value that its template names.
+    let (other, own) = (MailSeal::new(&secrets("b")).unwrap(), MailSeal::new(&secrets("a")));
+    let whole = Mail::new(MailKind::Test, "ada@example.com", "en").with("site", "a.example");
+    let half = Mail::new(MailKind::Test, "ada@example.com", "en");
+    let now = SystemClock.now();
+    let mails = vec![
+        NewMail::new(4, "ada@example.com", other.seal(&whole, 4).unwrap(), now),
+        NewMail::new(5, "ada@example.com", own.unwrap().seal(&half, 5).unwrap(), now),
+    ];
+    auth.store().queue_mails(mails, MailBounds::default()).await.unwrap();
+    eventually("both were tried, and wait", async || {
+        let waiting = auth.store().outbox(Some(MailState::Waiting), None, 10).await.unwrap();
+        waiting.iter().filter(|row| row.tries == 1 && !row.error.is_empty()).count() == 2
+    })
+    .await;
+    assert_eq!(auth.store().outbox_counts().await.unwrap().failed, 0);
+}
+
+#[tokio::test]
 async fn a_mail_of_which_the_store_cannot_be_told_keeps_no_other_and_is_sent_once() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("countersign.sqlite3");

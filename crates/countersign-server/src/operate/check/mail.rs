@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use countersign::settings::{AccountSettings, EmailVerification, Registration};
+use countersign::store::MailState;
 
 use super::Look;
 use crate::command_error::CommandError;
@@ -59,6 +60,14 @@ impl Look<'_> {
         } else {
             self.ok(&format!("outbox: {waiting} mails wait, none failed"));
         }
+        // A server that refuses us fails no mail before two days are over.
+        let rows = services.store.outbox(Some(MailState::Waiting), None, LOOKED_AT).await?;
+        if let Some(row) = rows.iter().find(|row| row.tries >= OFTEN) {
+            self.warn(&format!(
+                "outbox: a mail waits that was tried {} times; the last time: {}",
+                row.tries, row.error
+            ));
+        }
         Ok(())
     }
 }
@@ -80,6 +89,11 @@ pub(crate) fn nobody_registers(accounts: &AccountSettings) -> bool {
     accounts.registration != Registration::Closed
         && accounts.email_verification != EmailVerification::None
 }
+
+/// So many of those that wait are looked at, the newest.
+const LOOKED_AT: u32 = 100;
+/// Not once for being asked to come again: a server may do that to whom it does not know.
+const OFTEN: u32 = 3;
 
 #[cfg(test)]
 mod tests {
