@@ -341,6 +341,53 @@ fn the_page_of_the_link_proves_the_address_when_its_form_is_sent() {
 }
 
 #[test]
+fn the_page_knows_the_browser_that_registered() {
+    const KIND: &str = "application/x-www-form-urlencoded";
+    const ASKS: &str = "The password of your registration";
+    for verification in ["optional", "required"] {
+        let (world, mailbox) = world(verification);
+        let mut browser = registered(&world, "alice", "alice@example.com");
+        // A browser that registered as somebody else is another one.
+        let other = registered(&world, "bob", "bob@example.com");
+        let token = mailbox.wait_for("alice@example.com", 1).token();
+        let page = format!("/account/verify?token={token}");
+        assert!(!browser.bare("GET", &page).send().expect(200).text().contains(ASKS));
+        assert!(other.bare("GET", &page).send().expect(200).text().contains(ASKS));
+        assert!(world.get(&page).expect(200).text().contains(ASKS));
+        let form = browser.bare("POST", "/account/verify").body(KIND, format!("token={token}"));
+        let done = browser.send(&form).expect(200).text();
+        assert!(done.contains("Your address is confirmed"), "{done}");
+        assert!(done.contains("You may go on in the app.") && !done.contains("Log in"), "{done}");
+        // The session of the registration goes on, or the one begins that waited for this.
+        browser.csrf_token = browser.cookies["csrftoken"].clone();
+        browser.refresh().expect(200);
+        let user = browser.get("/accounts/profile").expect(200).json()["user"].clone();
+        assert_eq!(user["email"], "alice@example.com", "{verification}");
+        world.browser().login_with("alice", PASSPHRASE).expect(200);
+        // A used link, in either browser, says so.
+        let again = browser.bare("POST", "/account/verify").body(KIND, format!("token={token}"));
+        assert!(again.send().expect(400).text().contains("This link does not work"));
+        browser.bare("GET", &page).send().expect(200);
+    }
+}
+
+#[test]
+fn the_page_asks_another_browser_and_without_the_password_it_is_chosen_anew() {
+    let (world, mailbox) = world("optional");
+    let thief = registered(&world, "alice", "alice@example.com");
+    // The owner has a cookie of the same name, of a registration of their own.
+    let owner = registered(&world, "bob", "bob@example.com");
+    let token = mailbox.wait_for("alice@example.com", 1).token();
+    let kind = "application/x-www-form-urlencoded";
+    let form = owner.bare("POST", "/account/verify").body(kind, format!("token={token}"));
+    let done = form.send().expect(200);
+    assert!(done.text().contains("Choose a new password"));
+    assert_eq!(done.all("set-cookie").count(), 0);
+    thief.get("/accounts/profile").expect_problem(401, "session_revoked");
+    world.browser().login_with("alice", PASSPHRASE).expect_problem(401, "invalid_credentials");
+}
+
+#[test]
 fn a_proof_that_begins_a_session_ends_the_one_that_the_browser_had() {
     let (world, mailbox) = world("required");
     world.user("bob");

@@ -7,8 +7,8 @@ use axum::http::{HeaderMap, Request};
 use crate::auth::Auth;
 use crate::auth::events::Event;
 use crate::auth::post::{Letter, Owner};
+use crate::entry::LoggedIn;
 use crate::entry::proof::{self, Shown};
-use crate::entry::{LoggedIn, browser_of};
 use crate::http::answer::{Accepted, AcceptedBody, Either, NoContent};
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
@@ -73,8 +73,7 @@ pub(crate) async fn verify_email(
     let asked: VerifyEmailRequest = proof::asked(&auth, &peer, request).await?;
     let peer = peer.with_device(asked.device_token);
     let shown = Shown::read(asked.token, asked.email, asked.code)?;
-    let browser = auth.checked().cookies.sign_in_of(&headers).map(browser_of);
-    match auth.prove(&shown, browser.as_deref(), asked.password.as_ref(), &peer).await? {
+    match auth.verify_email(&shown, asked.password.as_ref(), &headers, &peer).await? {
         Some(login) => Ok(Either::Left(login)),
         None => Ok(Either::Right(NoContent::default())),
     }
@@ -108,42 +107,44 @@ pub(crate) async fn resend(
 }
 
 impl Auth {
-    /// Proves the address of whose token is shown, for pages of an app's own. `password` is that of
-    /// the registration, where it is not the browser that registered; without it the password is
-    /// unusable from then on, and all sessions end.
+    /// Proves the address of whose token is shown, for pages of an app's own. `headers` are those
+    /// of the request: they tell the browser that registered. In another one, `password` is that of
+    /// the registration; without it the password is unusable from then on, and all sessions end.
+    ///
+    /// In the browser that registered the session begins that waited for the proof, where there is
+    /// one: its cookies are those of the answer.
     ///
     /// # Errors
     /// `link_invalid`, `validation_error` for another password (the link works on), `unavailable`.
     ///
     /// ```no_run
-    /// use countersign::Auth;
-    /// use countersign::Shown;
+    /// use axum::http::HeaderMap;
+    /// use axum::response::{IntoResponse, Response};
     /// use countersign::http::{Peer, Problem};
+    /// use countersign::{Auth, Shown};
     ///
-    /// async fn prove(auth: &Auth, link: &str, client: &Peer) -> Result<(), Problem> {
-    ///     auth.verify_email(&Shown::link(link)?, None, client).await
+    /// async fn prove(
+    ///     auth: &Auth,
+    ///     link: &str,
+    ///     headers: &HeaderMap,
+    ///     client: &Peer,
+    /// ) -> Result<Response, Problem> {
+    ///     let login = auth.verify_email(&Shown::link(link)?, None, headers, client).await?;
+    ///     Ok(login.map_or_else(|| "Your address is proved.".into_response(), |login| {
+    ///         login.into_response()
+    ///     }))
     /// }
     /// ```
     pub async fn verify_email(
         &self,
         shown: &Shown,
         password: Option<&Password>,
-        client: &Peer,
-    ) -> Result<(), Problem> {
-        self.prove(shown, None, password, client).await.map(drop)
-    }
-
-    /// The session that begins where the browser registered and an address is needed to log in.
-    async fn prove(
-        &self,
-        shown: &Shown,
-        browser: Option<&str>,
-        password: Option<&Password>,
+        headers: &HeaderMap,
         client: &Peer,
     ) -> Result<Option<LoggedIn>, Problem> {
         let good = proof::good_token(self, Purpose::VerifyEmail, shown).await?;
         let user = good.token.user.ok_or_else(proof::link_invalid)?;
-        let registered_here = browser.is_some() && browser == good.token.payload.browser.as_deref();
+        let registered_here = good.is_of_browser(self, headers);
         if let Some(given) = password.filter(|_| !registered_here)
             && !self.is_password_of(user, client, given).await?
         {
@@ -171,6 +172,30 @@ impl Auth {
             return Ok(Some(login));
         }
         Ok(None)
+    }
+
+    /// Whether the link that is shown proves an address in the browser that registered with it, so
+    /// that a page of an app's own need not ask for the password. Nothing is used up.
+    ///
+    /// # Errors
+    /// `link_invalid`, `unavailable`.
+    ///
+    /// ```no_run
+    /// use axum::http::HeaderMap;
+    /// use countersign::http::Problem;
+    /// use countersign::{Auth, Shown};
+    ///
+    /// async fn asks(auth: &Auth, link: &str, headers: &HeaderMap) -> Result<bool, Problem> {
+    ///     Ok(!auth.registered_in(&Shown::link(link)?, headers).await?)
+    /// }
+    /// ```
+    pub async fn registered_in(&self, link: &Shown, headers: &HeaderMap) -> Result<bool, Problem> {
+        // A code would be tried, and is not for who only looks.
+        if !link.is_link() || self.checked().cookies.sign_in_of(headers).is_none() {
+            return Ok(false);
+        }
+        let good = proof::good_token(self, Purpose::VerifyEmail, link).await?;
+        Ok(good.is_of_browser(self, headers))
     }
 
     /// Queues the mail that proves an address once more, for an active user who has it, or claimed

@@ -1,7 +1,7 @@
 //! `/account/code`: a login with a code from a mail.
 
 use axum::http::header::SET_COOKIE;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use countersign::Shown;
 use countersign::http::{Code, Problem};
 use countersign::session::Transport;
@@ -26,15 +26,7 @@ pub(super) async fn send(visit: Visit, sent: Sent) -> Result<Response, Problem> 
         Err(problem) => Err(problem),
     };
     match logged_in {
-        // The session's cookies travel with the page.
-        Ok(login) => {
-            let mut response = visit.done("You are logged in", "You may go on in the app.");
-            let cookies = login.into_response();
-            for cookie in cookies.headers().get_all(SET_COOKIE) {
-                response.headers_mut().append(SET_COOKIE, cookie.clone());
-            }
-            Ok(response)
-        }
+        Ok(login) => Ok(visit.logged_in("You are logged in", login)),
         Err(problem) if problem.code() == Code::LinkInvalid => {
             Ok(not_let_in(&visit, &sent, &problem))
         }

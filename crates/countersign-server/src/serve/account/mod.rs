@@ -19,7 +19,7 @@ use askama::Template;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, RawQuery};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, VARY,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, SET_COOKIE, VARY,
 };
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
@@ -28,7 +28,7 @@ use axum::routing::{MethodRouter, get};
 use axum::{Router, middleware};
 use countersign::http::{Code, Peer, Problem, whole_body};
 use countersign::password::{Password, PasswordError};
-use countersign::{Auth, Settings};
+use countersign::{Auth, LoggedIn, Settings};
 use url::form_urlencoded;
 
 use language::Language;
@@ -47,7 +47,7 @@ pub(crate) fn account_pages(auth: &Auth, settings: &Settings) -> Router {
     if auth.can_mail() {
         pages = pages
             .route("/account/reset", form(reset::page, reset::send))
-            .route("/account/verify", form(verify::page, verify::send))
+            .route("/account/verify", form_of(verify::page, verify::send))
             .route("/account/change", form(change::page, change::send))
             .route("/account/undo", form(undo::page, undo::send));
     }
@@ -74,8 +74,19 @@ where
     Act: FnOnce(Visit, Sent) -> Done + Clone + Send + Sync + 'static,
     Done: Future<Output = Result<Response, Problem>> + Send,
 {
+    form_of(move |visit: Visit, sent: Sent| async move { page(&visit, &sent) }, act)
+}
+
+/// The same of a page that asks before it is shown.
+fn form_of<Show, Shown, Act, Done>(page: Show, act: Act) -> MethodRouter<AccountPages>
+where
+    Show: FnOnce(Visit, Sent) -> Shown + Clone + Send + Sync + 'static,
+    Shown: Future<Output = Response> + Send,
+    Act: FnOnce(Visit, Sent) -> Done + Clone + Send + Sync + 'static,
+    Done: Future<Output = Result<Response, Problem>> + Send,
+{
     let shown = move |visit: Visit, RawQuery(query): RawQuery| async move {
-        page(&visit, &Sent::read(query.unwrap_or_default().as_bytes()))
+        page(visit, Sent::read(query.unwrap_or_default().as_bytes())).await
     };
     let sent = move |visit: Visit, body: Body| async move {
         let come = visit.clone();
@@ -200,6 +211,16 @@ impl Visit {
             said => self.language.say(said),
         });
         Ok(Some(sentences.collect::<Vec<_>>().join(" ")))
+    }
+
+    /// A page that tells of a session that has begun: its cookies travel with it.
+    fn logged_in(&self, title: &str, login: LoggedIn) -> Response {
+        let mut response = self.done(title, "You may go on in the app.");
+        let cookies = login.into_response();
+        for cookie in cookies.headers().get_all(SET_COOKIE) {
+            response.headers_mut().append(SET_COOKIE, cookie.clone());
+        }
+        response
     }
 
     fn done(&self, title: &str, text: &str) -> Response {
