@@ -259,6 +259,29 @@ fn a_registration_ends_the_session_that_the_browser_had() {
 }
 
 #[test]
+fn a_language_that_a_folder_adds_is_spoken_to_who_registers() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("fr")).unwrap();
+    let text = "Confirmez votre adresse\n\nConfirmer:\n{{ link }}\n";
+    std::fs::write(folder.path().join("fr/verify.txt"), text).unwrap();
+    let place = folder.path().to_str().unwrap();
+    let (world, mailbox) = world_with("required", &[("mail_templates", place)]);
+    for (name, accepts, locale) in [
+        ("ann", "fr-FR,fr;q=0.9,de;q=0.3", "fr"),
+        ("bob", "de; q=0.9, fr; q=0.1", "de"),
+        ("cat", "es", "en"),
+    ] {
+        let (browser, email) = (world.browser(), format!("{name}@example.com"));
+        let asked = browser.request("POST", "/accounts/register").json(&account(name, &email));
+        asked.header("Accept-Language", accepts).send().expect(202);
+        let mail = mailbox.wait_for(&email, 1).whole;
+        assert!(mail.contains(&format!("Content-Language: {locale}\r\n")), "{mail}");
+        let of = format!("SELECT locale FROM users WHERE username = '{name}'");
+        assert_eq!(world.sql(&of).trim(), locale);
+    }
+}
+
+#[test]
 fn a_page_of_another_site_registers_nobody() {
     let (world, _mailbox) = world("optional");
     let answer = world

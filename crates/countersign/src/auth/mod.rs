@@ -128,6 +128,8 @@ struct Inner {
     stops_mail: watch::Sender<bool>,
     secrets: Secrets,
     post: Arc<Post>,
+    /// What mails are written in, English first.
+    languages: Vec<String>,
     code_hasher: CodeHasher,
     pending_tokens: PendingTokens,
     factor_tries: FactorTries,

@@ -440,6 +440,11 @@ impl Auth {
         &self.0.post
     }
 
+    /// The languages that mails are written in, English first.
+    pub(crate) fn languages(&self) -> impl Iterator<Item = &str> + Clone {
+        self.0.languages.iter().map(String::as_str)
+    }
+
     /// Whether addresses can be proved: mail can be sent, and the users' table keeps what is
     /// proved.
     pub(crate) fn can_prove(&self) -> bool {

@@ -115,6 +115,7 @@ pub(super) async fn start(start: Start) -> Result<Auth, StartError> {
         challenges: Challenges::new(&secrets),
         refresh_tokens,
         post,
+        languages: languages(&mail_templates),
         code_hasher: CodeHasher::new(&secrets),
         pending_tokens: PendingTokens::new(&secrets),
         factor_tries: FactorTries::default(),
@@ -210,6 +211,12 @@ async fn send_mail(worker: Arc<Worker<dyn Store>>) {
     worker.tell_what_is_untold().await;
 }
 
+/// What mails are written in: English first, which is spoken to who asks for nothing of it.
+fn languages(templates: &MailTemplates) -> Vec<String> {
+    let others = templates.languages().filter(|language| *language != ENGLISH);
+    std::iter::once(ENGLISH).chain(others).map(str::to_owned).collect()
+}
+
 /// Passkeys, where the public URL has a domain.
 fn passkeys(settings: &Settings, checked: &Checked, secrets: &Secrets) -> Option<Passkeys> {
     let server = settings.server_name(&checked.issuer);
@@ -237,6 +244,9 @@ fn refresh_tokens(settings: &Settings, checked: &Checked, secrets: &Secrets) -> 
         }
     }
 }
+
+/// It is built in.
+const ENGLISH: &str = "en";
 
 /// So many passkeys may a client ask for where it may ask for one mail.
 const PROMPTS: u32 = 60;

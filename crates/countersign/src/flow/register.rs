@@ -110,7 +110,7 @@ pub(crate) async fn register(
     let mut new = NewAccount::read(&auth, asked, errors).await?;
     sender.may_begin(&auth, &peer, new.transport)?;
     new.metadata = allowed(&auth, &new, rest, &headers, &peer).await?;
-    let language = choose_language(guard::languages(&headers), ["en", "de"]);
+    let language = choose_language(guard::languages(&headers), auth.languages());
     let transport = new.transport;
     let (username, email) = (new.username.as_str().to_owned(), new.email.clone());
     let (ip, metadata) = (peer.ip, new.metadata.clone());

@@ -14,8 +14,8 @@ pub fn choose_language<'a>(
 ) -> &'a str {
     let mut best: Option<(&str, f32)> = None;
     for choice in accept.split(',').take(20) {
-        let (range, weight) = choice.split_once(";q=").unwrap_or((choice, "1"));
-        let weight = weight.trim().parse::<f32>().unwrap_or(0.0);
+        let (range, parameters) = choice.split_once(';').unwrap_or((choice, ""));
+        let weight = weight(parameters);
         let wanted = range.trim().split('-').next().unwrap_or_default();
         let found = available.clone().into_iter().find(|name| name.eq_ignore_ascii_case(wanted));
         if let Some(found) = found
@@ -25,6 +25,17 @@ pub fn choose_language<'a>(
         }
     }
     best.map_or_else(|| available.into_iter().next().unwrap_or("en"), |(found, _)| found)
+}
+
+/// How much a choice is liked, by what stands behind its `;`, with blanks or without (RFC 9110,
+/// 12.4.2). Not at all where that is no number.
+fn weight(parameters: &str) -> f32 {
+    let of = |text: &str| {
+        let (name, value) = text.trim().split_once('=')?;
+        let value = name.trim().eq_ignore_ascii_case("q").then(|| value.trim().parse::<f32>());
+        value.map(|value| value.unwrap_or(0.0))
+    };
+    parameters.split(';').find_map(of).unwrap_or(1.0)
 }
 
 #[cfg(test)]
@@ -45,6 +56,11 @@ mod tests {
             ("de;q=0, en", "en"),
             ("de;q=nonsense", "en"),
             (";;;,,,de", "de"),
+            ("de; q=0.9, en; q=0.1", "de"),
+            ("en ;q=0.1 , de ; Q=0.9", "de"),
+            ("de; q=0, en; q=0.1", "en"),
+            ("de;q=0.1;q=1, en;q=0.5", "en"),
+            ("de;q=NaN, en;q=0.1", "en"),
         ] {
             assert_eq!(choose_language(accept, ["en", "de"]), language, "{accept}");
         }
