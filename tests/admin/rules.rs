@@ -3,7 +3,7 @@
 
 use countersign_e2e::{Desk, PASSWORD, TestServer, input};
 
-use crate::office::{edit, grant, group, office, operator, permission};
+use crate::office::{edit, furnish, grant, group, office, operator, permission};
 
 /// Every page with the permission that opens it.
 const PAGES: [(&str, &str); 16] = [
@@ -332,6 +332,27 @@ fn only_a_superuser_renames_a_group_since_programs_may_know_it() {
     root.post(&path, &[("seen", &seen), ("name", "managers"), ("permissions", &view)])
         .sends_to(&format!("{path}?said=group-saved"));
     assert_eq!(there(), "managers|1");
+}
+
+#[test]
+fn only_a_superuser_deletes_a_group_that_must_have_a_second_factor() {
+    let (world, mut root) =
+        furnish(TestServer::builder().set("second_factor", "watched, others").start());
+    let (watched, team) = (group(&mut root, "watched", &[]), group(&mut root, "team", &[]));
+    let mine = ["auth.delete_group", "auth.view_group"];
+    let mut desk = operator(&world, &mut root, "operator", &mine);
+    let path = format!("/admin/groups/{watched}/");
+    let shown = desk.get(&path).expect(200).text();
+    assert!(!shown.contains("Delete this group"), "{shown}");
+    desk.post(&format!("{path}delete"), &[]).says(403, "Only a superuser deletes a group");
+    let groups = || world.sql("SELECT group_concat(name) FROM groups").trim().to_owned();
+    assert_eq!(groups(), "watched,team");
+    desk.get(&format!("/admin/groups/{team}/")).says(200, "Delete this group");
+    desk.post(&format!("/admin/groups/{team}/delete"), &[])
+        .sends_to("/admin/groups/?said=group-deleted");
+    root.get(&path).says(200, "Delete this group");
+    root.post(&format!("{path}delete"), &[]).sends_to("/admin/groups/?said=group-deleted");
+    assert_eq!(world.sql("SELECT count(*) FROM groups").trim(), "0");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-use countersign_e2e::TestServer;
+use countersign_e2e::{TestServer, claims_of, eventually};
 
 #[test]
 fn the_effective_settings_are_shown_with_their_origin_and_without_secrets() {
@@ -80,6 +80,9 @@ fn unsafe_or_unknown_configuration_stops_the_start_with_the_reason() {
         ("hash_memory_kib", "1", "hash_memory_kib"),
         ("public_url", "ftp://example.com", "http"),
         ("trusted_proxies", "everybody", "network"),
+        ("mail_from", "Example noreply@example.com", "mail_from: write an address"),
+        ("mail_reply_to", "help", "mail_reply_to: write an address"),
+        ("second_factor", "required, staff", "stands alone"),
         ("database_url", "mysql://x", "sqlite"),
         ("public_url", "", "it is empty; leave it out"),
         ("database_url", "", "it is empty; leave it out"),
@@ -246,4 +249,24 @@ fn what_stops_the_start_is_told_by_config_and_check_too() {
     let mails = world.scratch().join("mails");
     world.cli(&["config", "--mail-url", &format!("file:{}", mails.display())]).ok();
     assert!(!mails.exists());
+}
+
+#[test]
+fn a_group_that_must_have_a_second_factor_and_is_not_there_is_told_of() {
+    let world = TestServer::builder().set("second_factor", "Staff, superusers").start();
+    let told = || world.log().matches("there is no group").count();
+    eventually("the start says so", || told() == 1 && world.log().contains("superusers"));
+    let check = world.cli(&["check"]).stdout();
+    assert!(check.contains("there is no group \"superusers\""), "{check}");
+    world.sql("INSERT INTO groups (name) VALUES ('superusers')");
+    let check = world.cli(&["check"]).stdout();
+    assert!(!check.contains("there is no group"), "{check}");
+}
+
+#[test]
+fn a_policy_is_read_in_any_letter_case() {
+    let world = TestServer::builder().set("second_factor", "Required").start();
+    world.user("alice");
+    let login = world.browser().login("alice").expect(200).json();
+    assert_eq!(claims_of(login["access_token"].as_str().unwrap())["scope"], "enrol");
 }

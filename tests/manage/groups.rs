@@ -102,6 +102,25 @@ fn nobody_has_a_group_give_what_they_do_not_have_and_only_a_superuser_renames_on
 }
 
 #[test]
+fn only_a_superuser_deletes_a_group_that_must_have_a_second_factor() {
+    let world = TestServer::builder().set("manage", "on").set("second_factor", "watched").start();
+    let (all, token) = (super_token(&world), token(&world, "office", GROUPS));
+    for name in ["watched", "team"] {
+        let body = json!({"name": name, "permissions": []});
+        let made = post(&world, &all, "/groups", &body).expect(201);
+        let path = format!("/groups/{}", made.json()["id"]);
+        let deleted = ask(&world, &token, "DELETE", &path).send();
+        if name == "team" {
+            deleted.expect(204);
+        } else {
+            let refused = deleted.expect_problem(403, "permission_denied").json();
+            assert!(refused["detail"].as_str().unwrap().contains("second_factor"), "{refused}");
+            ask(&world, &all, "DELETE", &path).send().expect(204);
+        }
+    }
+}
+
+#[test]
 fn of_two_who_change_a_group_at_once_one_is_told_so() {
     let nodes = two_nodes();
     let token = super_token(&nodes[0]);

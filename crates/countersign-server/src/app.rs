@@ -19,7 +19,7 @@ use crate::hooks::Hooks;
 use crate::logs::Log;
 use crate::manage::Manage;
 use crate::operate::Operator;
-use crate::operate::check::nobody_registers;
+use crate::operate::check::{missing_groups, nobody_is_in, nobody_registers};
 use crate::operate::restore::tokens_brought_back;
 use crate::record::{Recorder, Retention};
 use crate::serve::{
@@ -62,6 +62,9 @@ pub(crate) async fn run(
         after_restore(&services, backup).await?;
     }
     let is_empty = services.store.users(None, 1).await?.is_empty();
+    for group in missing_groups(&*services.store, &parts.settings.sign_in.second_factor).await? {
+        tracing::warn!("second_factor: {}", nobody_is_in(&group));
+    }
     let counts = Counts::new(&log.fate())?;
     let (recorder, writer) = Recorder::start(
         services.store.clone(),

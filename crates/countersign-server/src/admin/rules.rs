@@ -5,7 +5,8 @@
 
 use std::collections::HashSet;
 
-use countersign::store::admin::PermissionRow;
+use countersign::sign_in::SecondFactor;
+use countersign::store::admin::{PermissionRow, Rule};
 use countersign::user::{Account, User};
 
 /// What an operator may be given. The words are Django's where Django has them.
@@ -216,6 +217,18 @@ pub(crate) fn may_rename_group(operator: &User, _: &User, _: &User) -> bool {
 /// Whether the operator may delete groups.
 pub(crate) fn may_delete_group(operator: &User, _: &User, _: &User) -> bool {
     may(operator, Permit::DeleteGroup)
+}
+
+/// The same of a group that the setting `second_factor` names: its members, staff among them, would
+/// need no second factor any more.
+pub(crate) fn may_delete_named_group(operator: &User, before: &User, after: &User) -> bool {
+    may_delete_group(operator, before, after) && operator.is_superuser
+}
+
+/// The rule for the deletion of the group of this name.
+pub(crate) fn rule_of_deletion(policy: &SecondFactor, name: &str) -> Rule {
+    let is_named = policy.groups().any(|group| group == name);
+    if is_named { may_delete_named_group } else { may_delete_group }
 }
 
 /// Whether the operator may add permissions.

@@ -20,7 +20,7 @@ use super::refusal::{gone, is_stale, refused};
 use super::shown::{NO_STORE, ShownCount, done, location, shown, tag};
 use super::state::Manage;
 use crate::admin::rules::{
-    Permit, may_add_group, may_change_group, may_delete_group, may_rename_group, may_rename_groups,
+    Permit, may_add_group, may_change_group, may_rename_group, may_rename_groups, rule_of_deletion,
 };
 
 /// A page of groups.
@@ -211,7 +211,12 @@ pub(super) async fn delete(
 ) -> Result<Response, Problem> {
     caller.needs(Permit::DeleteGroup)?;
     let record = record(&manage, &id).await?;
-    let operator = caller.operator(&manage, may_delete_group)?;
+    let rule = rule_of_deletion(&manage.settings.sign_in.second_factor, &record.name);
+    let user = caller.user();
+    if !rule(user, user, user) {
+        return Err(Problem::new(Code::PermissionDenied).detail(IS_NAMED));
+    }
+    let operator = caller.operator(&manage, rule)?;
     operator.delete_group(record.id).await.map_err(refused)?;
     manage.auth.catch_up().await?;
     Ok(done())
@@ -275,6 +280,9 @@ async fn record(manage: &Manage, id: &str) -> Result<GroupRecord, Problem> {
 
 const RENAMES: &str = "Only a superuser renames a group: programs may know it by its name, and \
     with another one its members would be somebody else to them. Nothing was done.";
+
+const IS_NAMED: &str = "Only a superuser deletes a group that the setting second_factor names: its \
+    members would need no second factor any more. Nothing was done.";
 
 /// As in Django.
 const NAME_MAX_CHARS: usize = 150;

@@ -5,6 +5,7 @@ mod devices;
 mod factors;
 mod hooks;
 mod mail;
+mod second_factor;
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -15,6 +16,7 @@ use countersign::store::sqlite::SqliteStore;
 use countersign::token::{Algorithm, Secrets, SecretsError};
 use jiff::Timestamp;
 pub(crate) use mail::nobody_registers;
+pub(crate) use second_factor::{missing_groups, nobody_is_in};
 
 use crate::command_error::CommandError;
 use crate::config::{Config, Database};
@@ -380,6 +382,7 @@ impl Look<'_> {
         self.outbox(services).await?;
         self.hooks(services).await?;
         self.devices(services).await?;
+        self.second_factor(services).await?;
         self.keys(services).await
     }
 

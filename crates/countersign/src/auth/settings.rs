@@ -20,7 +20,7 @@ pub use super::account_settings::{
 pub use super::words::UnknownWord;
 use crate::password::HashSettings;
 use crate::session::device::DeviceBinding;
-use crate::sign_in::Policy;
+use crate::sign_in::{Policy, SecondFactorError};
 use crate::throttle::ThrottleSettings;
 use crate::token::{Algorithm, ExtraClaim};
 use crate::web::cookies::{CookieError, CookieSettings, Cookies};
@@ -238,6 +238,7 @@ impl Settings {
             header_list(own, more).map_err(|header| SettingsError::Header { name, header })
         };
         self.hash.validate().map_err(|error| SettingsError::Hash(error.to_string()))?;
+        self.sign_in.second_factor.check().map_err(SettingsError::SecondFactor)?;
         if let Some((name, what)) = self.accounts.fault() {
             return Err(SettingsError::Account { name, what });
         }
@@ -468,6 +469,9 @@ pub enum SettingsError {
     /// Hashing that is too weak or too heavy.
     #[error("{0}")]
     Hash(String),
+    /// A list of those who must have a second factor, with a word that stands alone.
+    #[error("second_factor: {0}")]
+    SecondFactor(SecondFactorError),
 }
 
 const DAY: u64 = 24 * 60 * 60;

@@ -28,7 +28,7 @@ use jiff::Timestamp;
 
 pub use factors::{FactorKind, Factors};
 pub use methods::{Method, Methods};
-pub use policy::{Policy, Rules, SecondFactor};
+pub use policy::{Policy, Rules, SecondFactor, SecondFactorError};
 
 /// What is known of who signs in. It is read after the first proof was checked, and a session
 /// begins only while it is still so.

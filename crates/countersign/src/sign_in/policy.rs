@@ -1,4 +1,3 @@
-use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -10,9 +9,10 @@ use countersign_verify::Account;
 /// ```
 /// use countersign::sign_in::SecondFactor;
 ///
-/// assert_eq!("required".parse(), Ok(SecondFactor::Required));
+/// assert_eq!("Required".parse(), Ok(SecondFactor::Required));
 /// let listed: SecondFactor = "staff, editors".parse().unwrap();
 /// assert_eq!(listed.to_string(), "staff,editors");
+/// assert!("required, staff".parse::<SecondFactor>().is_err());
 /// assert_eq!(SecondFactor::default().to_string(), "optional");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -23,7 +23,8 @@ pub enum SecondFactor {
     Optional,
     /// Everybody.
     Required,
-    /// `staff`, `superuser`, and the members of the other names, which are groups.
+    /// `staff`, `superuser`, and the members of the other names, which are groups. The words count
+    /// in any letter case, so no group of such a name can be meant.
     Of(Vec<String>),
 }
 
@@ -44,26 +45,117 @@ impl SecondFactor {
         match self {
             Self::Optional => false,
             Self::Required => true,
-            Self::Of(names) => names.iter().any(|name| match name.as_str() {
-                "staff" => account.is_staff(),
-                "superuser" => account.is_superuser(),
-                group => account.groups().iter().any(|of| of == group),
+            Self::Of(names) => names.iter().any(|name| match Word::of(name) {
+                Some(Word::Staff) => account.is_staff(),
+                Some(Word::Superuser) => account.is_superuser(),
+                // It stands for itself alone. Were there such a list, it would leave nobody out.
+                Some(Word::Optional | Word::Required) => true,
+                None => account.groups().contains(name),
             }),
+        }
+    }
+
+    /// The groups that it names: whoever takes one away changes whom it means.
+    ///
+    /// ```
+    /// use countersign::sign_in::SecondFactor;
+    ///
+    /// let policy: SecondFactor = "Staff, editors".parse().unwrap();
+    /// assert_eq!(policy.groups().collect::<Vec<_>>(), ["editors"]);
+    /// assert_eq!(SecondFactor::Required.groups().count(), 0);
+    /// ```
+    pub fn groups(&self) -> impl Iterator<Item = &str> {
+        let names = match self {
+            Self::Of(names) => names.as_slice(),
+            _ => &[],
+        };
+        names.iter().map(String::as_str).filter(|name| Word::of(name).is_none())
+    }
+
+    /// Refuses a list with a word that stands for itself alone.
+    ///
+    /// # Errors
+    /// [`SecondFactorError`] that names it.
+    ///
+    /// ```
+    /// use countersign::sign_in::SecondFactor;
+    ///
+    /// assert!(SecondFactor::Of(vec!["staff".into()]).check().is_ok());
+    /// assert!(SecondFactor::Of(vec!["staff".into(), "required".into()]).check().is_err());
+    /// ```
+    pub fn check(&self) -> Result<(), SecondFactorError> {
+        let Self::Of(names) = self else { return Ok(()) };
+        let is_alone =
+            |name: &&String| matches!(Word::of(name), Some(Word::Optional | Word::Required));
+        match names.iter().find(is_alone) {
+            Some(name) => Err(SecondFactorError(name.clone())),
+            None => Ok(()),
         }
     }
 }
 
-impl FromStr for SecondFactor {
-    type Err = Infallible;
+/// What is no group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Word {
+    Optional,
+    Required,
+    Staff,
+    Superuser,
+}
 
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        let names = || text.split(',').map(str::trim).filter(|name| !name.is_empty());
-        Ok(match text.trim() {
-            "optional" => Self::Optional,
-            "required" => Self::Required,
-            _ if names().next().is_none() => Self::Optional,
-            _ => Self::Of(names().map(str::to_owned).collect()),
-        })
+impl Word {
+    const ALL: [Self; 4] = [Self::Optional, Self::Required, Self::Staff, Self::Superuser];
+
+    /// In any letter case: a capital letter must not turn a word into a group that nobody is in.
+    fn of(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|word| word.as_str().eq_ignore_ascii_case(text))
+    }
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Optional => "optional",
+            Self::Required => "required",
+            Self::Staff => "staff",
+            Self::Superuser => "superuser",
+        }
+    }
+}
+
+/// A list of those who must have a second factor, with a word that stands for itself alone.
+///
+/// ```
+/// use countersign::sign_in::SecondFactor;
+///
+/// let error = "staff, required".parse::<SecondFactor>().unwrap_err();
+/// assert!(error.to_string().contains("`required` stands alone"));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` stands alone; write optional, required, or a list of staff, superuser and names of \
+     groups"
+)]
+pub struct SecondFactorError(String);
+
+impl FromStr for SecondFactor {
+    type Err = SecondFactorError;
+
+    /// The words in any letter case, names of groups as they are.
+    fn from_str(text: &str) -> Result<Self, SecondFactorError> {
+        let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+        let names: Vec<String> = names
+            .map(|name| match Word::of(name) {
+                Some(word) => word.as_str().to_owned(),
+                None => name.to_owned(),
+            })
+            .collect();
+        let policy = match names.as_slice() {
+            [] => Self::Optional,
+            [name] if Word::of(name) == Some(Word::Optional) => Self::Optional,
+            [name] if Word::of(name) == Some(Word::Required) => Self::Required,
+            _ => Self::Of(names),
+        };
+        policy.check()?;
+        Ok(policy)
     }
 }
 

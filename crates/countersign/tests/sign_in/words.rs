@@ -80,11 +80,43 @@ fn a_policy_is_read_as_it_is_written() {
         (" , ", SecondFactor::Optional),
         ("staff", SecondFactor::Of(vec!["staff".into()])),
         (" staff ,, night shift ", SecondFactor::Of(vec!["staff".into(), "night shift".into()])),
+        ("Optional", SecondFactor::Optional),
+        ("REQUIRED", SecondFactor::Required),
+        ("required,", SecondFactor::Required),
+        (
+            "Staff, SUPERUSER, Editors",
+            SecondFactor::Of(vec!["staff".into(), "superuser".into(), "Editors".into()]),
+        ),
     ] {
         assert_eq!(text.parse(), Ok(policy.clone()), "{text:?}");
         assert_eq!(policy.to_string().parse(), Ok(policy), "{text:?}");
     }
     assert_eq!(SecondFactor::Required.to_string(), "required");
+}
+
+#[test]
+fn a_word_that_stands_alone_is_refused_in_a_list() {
+    for text in ["required, staff", "staff,Required", "optional, editors", "required, required"] {
+        let error = text.parse::<SecondFactor>().unwrap_err().to_string();
+        assert!(error.contains("stands alone") && error.contains("superuser"), "{text}: {error}");
+    }
+    // One that an app has made itself stops the start, and leaves nobody out.
+    let made = SecondFactor::Of(vec!["Required".into(), "staff".into()]);
+    assert!(made.check().is_err() && made.is_for(&Person::default()));
+    let mut settings = countersign::Settings::default();
+    settings.sign_in.second_factor = made;
+    let error = settings.check().unwrap_err().to_string();
+    assert!(error.starts_with("second_factor: "), "{error}");
+}
+
+#[test]
+fn the_groups_of_a_policy_are_those_that_are_no_words() {
+    let groups = |text: &str| {
+        let policy: SecondFactor = text.parse().unwrap();
+        policy.groups().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(groups("required"), Vec::<String>::new());
+    assert_eq!(groups("Staff, editors, superuser, superusers"), ["editors", "superusers"]);
 }
 
 #[test]
@@ -105,6 +137,11 @@ fn a_policy_means_whom_it_names() {
     assert_eq!(means("superuser"), [false, false, true, false, false]);
     assert_eq!(means("editors"), [false, false, false, true, false]);
     assert_eq!(means("editors,superuser"), [false, false, true, true, false]);
+    assert_eq!(means("Required"), [true; 5]);
+    assert_eq!(means("Staff"), [false, true, false, false, false]);
+    assert_eq!(means("Editors"), [false; 5], "a group has its letters");
+    let made = SecondFactor::Of(vec!["Staff".into()]);
+    assert!(made.is_for(&staff) && !made.is_for(&namesake), "by an app too");
 }
 
 #[test]

@@ -16,8 +16,8 @@ use crate::admin::kit::permissions::{name_of, permission_picker};
 use crate::admin::kit::picker::Picker;
 use crate::admin::kit::users::{fingerprint, seen};
 use crate::admin::rules::{
-    Permit, may, may_add_group, may_change_group, may_delete_group, may_rename_group,
-    may_rename_groups, not_to_give,
+    Permit, may, may_add_group, may_change_group, may_rename_group, may_rename_groups, not_to_give,
+    rule_of_deletion,
 };
 use crate::admin::site::Admin;
 
@@ -94,8 +94,16 @@ pub(crate) async fn delete(
 ) -> PageResult {
     posted.staff.needs(Permit::DeleteGroup)?;
     let record = record(&admin, &id).await?;
+    let rule = rule_of_deletion(&admin.settings.sign_in.second_factor, &record.name);
+    let user = &posted.staff.user;
+    if !rule(user, user, user) {
+        return Err(PageError::forbidden(
+            "Only a superuser deletes a group that the setting second_factor names: its members \
+             would need no second factor any more.",
+        ));
+    }
     posted.confirm(&admin).await?;
-    posted.operator(&admin).who(may_delete_group).delete_group(record.id).await?;
+    posted.operator(&admin).who(rule).delete_group(record.id).await?;
     admin.auth.catch_up().await?;
     Ok(redirect("/admin/groups/?said=group-deleted"))
 }
@@ -280,7 +288,10 @@ impl<'a> GroupPage<'a> {
             meanwhile,
             own_password: (may_change && !staff.is_fresh(admin.clock.now())).then(own_password),
             may_change,
-            may_delete: record.is_some() && may(&staff.user, Permit::DeleteGroup),
+            may_delete: record.is_some_and(|record| {
+                let policy = &admin.settings.sign_in.second_factor;
+                rule_of_deletion(policy, &record.name)(&staff.user, &staff.user, &staff.user)
+            }),
         })
     }
 }
