@@ -44,7 +44,7 @@ pub(super) struct Audit {
     /// Only what happened so, by its word, such as login_failed
     #[arg(long, value_name = "WORD", value_parser = kind(), hide_possible_values = true)]
     kind: Option<AuditKind>,
-    /// Only what they did: a user's name, e-mail address or id (id:7), shell:NAME or service:ID:NAME
+    /// Only what they did: a user (name, e-mail address, id or id:7), shell:NAME, service:ID:NAME
     #[arg(long, value_name = "WHO")]
     by: Option<String>,
     /// Only what happened to this user: name, e-mail address or id (id:7 is never a name)

@@ -8,7 +8,7 @@ use crate::auth::Auth;
 use crate::auth::events::Event;
 use crate::auth::post::{Letter, Owner};
 use crate::entry::LoggedIn;
-use crate::entry::proof::{self, Shown};
+use crate::entry::proof::{self, Shown, browser_of};
 use crate::http::answer::{Accepted, AcceptedBody, Either, NoContent};
 use crate::http::peer::Peer;
 use crate::http::problem::{Code, Problem};
