@@ -172,6 +172,34 @@ fn a_count_that_goes_back_is_refused_and_told() {
 }
 
 #[test]
+fn what_was_signed_twice_is_told_to_nobody() {
+    let mailbox = Mailbox::new();
+    let world = TestServer::builder().virtual_time().set("mail_url", &mailbox.url()).start();
+    world.user("alice");
+    let mut alice = world.logged_in("alice");
+    let (mut key, _) = world.passkey(&mut alice);
+    key.count = Some(7);
+    let signed = key.sign(&world.browser().passkey_options());
+    world.browser().finish_passkey(&signed).expect(200);
+    world.browser().finish_passkey(&signed).expect_problem(401, "factor_invalid");
+    let signed = json!({"passkey": key.sign(&alice.passkey_options())});
+    let request = alice.request("POST", "/accounts/step-up").json(&signed);
+    alice.send(&request).expect(200);
+    alice.send(&request).expect_problem(400, "validation_error");
+    // A copy comes with a challenge of its own, and is the one that is told.
+    key.count = Some(3);
+    world.browser().login_with_passkey(&mut key).expect_problem(401, "factor_invalid");
+    let copied = "Somebody may have a copy of your passkey";
+    mailbox.wait_with("alice@example.com", copied);
+    eventually("it is in the audit log", || {
+        let lines = "SELECT count(*) FROM audit_events WHERE kind = 'passkey_copied'";
+        world.sql(lines).trim() == "1"
+    });
+    let mails = mailbox.to("alice@example.com");
+    assert_eq!(mails.iter().filter(|mail| mail.subject() == copied).count(), 1);
+}
+
+#[test]
 fn two_passkeys_log_in_until_one_is_removed() {
     let (world, mut first) = with_passkey();
     let mut browser = world.browser();

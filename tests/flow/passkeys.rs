@@ -116,6 +116,21 @@ fn a_challenge_registers_one_passkey_for_five_minutes_and_for_who_asked() {
 }
 
 #[test]
+fn who_begins_again_and_again_leaves_no_more_than_a_few_challenges() {
+    let world = world();
+    world.user("alice");
+    world.user("bob");
+    let (alice, bob) = (world.logged_in("alice"), world.logged_in("bob"));
+    let of_bob = options(&bob);
+    let asked: Vec<Value> = (0..30).map(|_| options(&alice)).collect();
+    let count = "SELECT count(*) FROM passkey_challenges WHERE user_id = 1";
+    assert_eq!(world.sql(count).trim(), "4");
+    finish(&alice, &SoftKey::new(&world).make(&asked[0])).expect_problem(400, "validation_error");
+    finish(&alice, &SoftKey::new(&world).make(&asked[29])).expect(200);
+    finish(&bob, &SoftKey::new(&world).make(&of_bob)).expect(200);
+}
+
+#[test]
 fn a_passkey_that_somebody_has_is_not_registered_again() {
     let world = world();
     world.user("alice");

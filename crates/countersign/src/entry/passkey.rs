@@ -157,11 +157,27 @@ pub(crate) async fn check_passkey(
             tracing::info!(ip = %peer.ip, %user, factor = %factor.id, error, "a passkey was wrong");
             None
         }
+        // What is sent again, after an answer that was lost or by a double click, has the count of
+        // before. It is nobody's copy.
+        Err(NotSigned::Copied) if is_repeated(auth, shown).await => {
+            let factor = factor.id;
+            tracing::info!(ip = %peer.ip, %user, %factor, "what a passkey signed came again");
+            None
+        }
         Err(NotSigned::Copied) => {
             tell_of_copy(auth, peer, found, factor).await;
             None
         }
     }
+}
+
+/// Whether the passkey has proved somebody with this very challenge. Where the store cannot say, it
+/// counts as a copy.
+async fn is_repeated(auth: &Auth, shown: &PasskeyShown) -> bool {
+    auth.store().is_challenge_used(shown.challenge).await.unwrap_or_else(|error| {
+        tracing::error!(%error, "whether a passkey's answer came again is not known");
+        false
+    })
 }
 
 /// Somebody signs with a copy of a passkey: its owner and the log are told.

@@ -41,7 +41,8 @@ pub trait FactorStore: Send + Sync {
     /// factors. With the first factor come the recovery codes.
     async fn confirm_factor(&self, confirm: ConfirmFactor) -> Result<Confirmed, StoreError>;
 
-    /// Keeps what a browser is asked to sign with a new passkey, until its time is over.
+    /// Keeps what a browser is asked to sign with a new passkey, until its time is over. Of one
+    /// user's the newest [few](CHALLENGES_AT_MOST) are kept.
     async fn keep_challenge(&self, challenge: PasskeyChallenge) -> Result<(), StoreError>;
 
     /// A challenge that was kept and not used, and whose time is not over.
@@ -50,6 +51,9 @@ pub trait FactorStore: Send + Sync {
         id: FactorId,
         now: Timestamp,
     ) -> Result<Option<PasskeyChallenge>, StoreError>;
+
+    /// Whether a passkey has proved somebody with this challenge: what it signed comes again.
+    async fn is_challenge_used(&self, id: FactorId) -> Result<bool, StoreError>;
 
     /// Whose passkey has this id, as its authenticator names it, and all else that a login with it
     /// looks at, in one look. The factors are no newer than the row.
@@ -112,6 +116,14 @@ pub trait FactorStore: Send + Sync {
     /// Forgets challenges whose time was over before `before`; at most `limit`. How many went.
     async fn prune_challenges(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 }
+
+/// How many challenges of new passkeys are kept for one user: one for each tab in which they may
+/// have begun.
+///
+/// ```
+/// assert_eq!(countersign::store::CHALLENGES_AT_MOST, 4);
+/// ```
+pub const CHALLENGES_AT_MOST: u32 = 4;
 
 /// A factor to be offered.
 ///

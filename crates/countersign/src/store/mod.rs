@@ -66,8 +66,8 @@ pub use devices::{DeviceOffer, DeviceProof, DeviceStore};
 pub use export::{ExportStore, Kept, KeptAdminSession, KeptKind, KeptPlace};
 pub use factor_proofs::{FactorProof, FactorUse, PasskeyOwner, StepUp, SteppedUp, WaitingSignIn};
 pub use factors::{
-    AddPasskey, CodesSet, ConfirmFactor, Confirmed, FactorStore, NewFactor, NewRecoveryCode,
-    PasskeyChallenge, RemoveFactor, Removed, SetRecoveryCodes,
+    AddPasskey, CHALLENGES_AT_MOST, CodesSet, ConfirmFactor, Confirmed, FactorStore, NewFactor,
+    NewRecoveryCode, PasskeyChallenge, RemoveFactor, Removed, SetRecoveryCodes,
 };
 pub use feed::{Change, Changes, Cursor, FeedStore, What};
 pub use keys::KeyStore;

@@ -342,6 +342,7 @@ macro_rules! store_tests {
         }
         $crate::store_tests! { @one $open, passkeys:
             a_challenge_is_kept_until_its_time_is_over,
+            of_one_user_the_newest_few_challenges_are_kept,
             a_passkey_is_enrolled_once_and_brings_codes_with_the_first_factor,
             a_session_begins_with_a_passkey_once_for_each_challenge,
             the_count_of_a_passkey_goes_up_or_stays_away,

@@ -15,8 +15,8 @@ use crate::session::{NewSession, RevokedReason, SessionId};
 use crate::sign_in::{FactorKind, Factors, Methods, Scope};
 use crate::store::admin::AdminStore;
 use crate::store::{
-    AddPasskey, Begin, Begun, Confirmed, FactorProof, FactorUse, NewFactor, NewRecoveryCode,
-    PasskeyChallenge, RemoveFactor, Removed, StepUp, SteppedUp,
+    AddPasskey, Begin, Begun, CHALLENGES_AT_MOST, Confirmed, FactorProof, FactorUse, NewFactor,
+    NewRecoveryCode, PasskeyChallenge, RemoveFactor, Removed, StepUp, SteppedUp,
 };
 use crate::user::{User, UserId};
 
@@ -51,10 +51,10 @@ pub async fn a_passkey_is_enrolled_once_and_brings_codes_with_the_first_factor(
     let has = store.factors_of(ada.id).await.unwrap();
     assert_eq!(has.enrolled(), Factors::of([FactorKind::Passkey, FactorKind::RecoveryCode]));
     let factor = &has.factors[0];
-    assert_eq!((has.version, factor.last_step, factor.last_used_at), (1, Some(0), None));
+    assert_eq!((factor.last_step, factor.last_used_at), (Some(0), None));
     assert_eq!((factor.credential.as_deref(), factor.is_backed_up), (Some(&[1][..]), Some(true)));
     let owner = store.passkey_owner(vec![1]).await.unwrap().unwrap();
-    assert_eq!((owner.user, owner.factors.version), (ada.id, 1));
+    assert_eq!((owner.user, owner.factors.version), (ada.id, has.version));
     assert_eq!(owner.factors.factors[0].credential, has.factors[0].credential);
     let row = owner.row.unwrap();
     assert_eq!((row.user.username.as_str(), row.deletion_at), ("ada", None));
@@ -102,9 +102,39 @@ pub async fn a_session_begins_with_a_passkey_once_for_each_challenge(store: Arc<
         assert_eq!(store.begin_session(begin).await.unwrap(), Begun::FactorUsed, "{number}");
     }
     // What was used is known until its time is over, and is no challenge that was kept.
+    let kept = challenge(&*store, UserId::new(7)).await;
+    for (id, is_used) in [(asked, true), (kept.id, false), (draw(), false)] {
+        assert_eq!(store.is_challenge_used(id).await.unwrap(), is_used);
+    }
     assert_eq!(store.challenge(asked, noon()).await.unwrap(), None);
     assert_eq!(store.prune_challenges(after(300), 10).await.unwrap(), 0);
-    assert_eq!(store.prune_challenges(after(301), 10).await.unwrap(), 1);
+    assert_eq!(store.prune_challenges(after(301), 10).await.unwrap(), 2);
+}
+
+pub async fn of_one_user_the_newest_few_challenges_are_kept(store: Arc<dyn AdminStore>) {
+    let keep = async |user: i64, second: i64| {
+        let (id, state, expires_at) = (FactorId::draw(&OsRandom), vec![7], after(300 + second));
+        let new = PasskeyChallenge { id, user: UserId::new(user), state, expires_at };
+        store.keep_challenge(new).await.unwrap();
+        id
+    };
+    let of_another = keep(8, 0).await;
+    let mut asked = Vec::new();
+    for second in 0..20 {
+        asked.push(keep(7, second).await);
+    }
+    let is_kept = async |id| store.challenge(id, noon()).await.unwrap().is_some();
+    let few = asked.len() - CHALLENGES_AT_MOST as usize;
+    for (number, id) in asked.into_iter().enumerate() {
+        assert_eq!(is_kept(id).await, number >= few, "{number}");
+    }
+    assert!(is_kept(of_another).await);
+    // The new one is kept, whatever is asked for in the same moment, or on a node that is ahead.
+    for _ in 0..10 {
+        let new = keep(7, -100).await;
+        assert!(is_kept(new).await);
+    }
+    assert_eq!(store.prune_challenges(after(1_000), 100).await.unwrap(), 5);
 }
 
 pub async fn the_count_of_a_passkey_goes_up_or_stays_away(store: Arc<dyn AdminStore>) {
@@ -128,7 +158,7 @@ pub async fn a_passkey_is_proved_again_in_a_session_with_a_challenge_of_its_own(
         session: own,
         user: ada.id,
         checked: store.password_of(ada.id).await.unwrap(),
-        factors: 1,
+        factors: store.factors_of(ada.id).await.unwrap().version,
         methods: Methods::from_words("hwk mfa"),
         proof: Some(proof(id, FactorId::draw(&OsRandom), 1)),
         now: after(60),
@@ -190,7 +220,12 @@ fn factor_of(user: UserId) -> NewFactor {
 }
 
 /// A passkey that its authenticator calls by this byte.
-async fn new(store: &dyn AdminStore, user: UserId, session: SessionId, called: u8) -> AddPasskey {
+pub(super) async fn new(
+    store: &dyn AdminStore,
+    user: UserId,
+    session: SessionId,
+    called: u8,
+) -> AddPasskey {
     let id = FactorId::draw(&OsRandom);
     AddPasskey {
         factor: factor_of(user),
@@ -205,7 +240,12 @@ async fn new(store: &dyn AdminStore, user: UserId, session: SessionId, called: u
     }
 }
 
-async fn enrol(store: &dyn AdminStore, user: UserId, session: SessionId, called: u8) -> FactorId {
+pub(super) async fn enrol(
+    store: &dyn AdminStore,
+    user: UserId,
+    session: SessionId,
+    called: u8,
+) -> FactorId {
     let new = new(store, user, session, called).await;
     let id = new.factor.id;
     let added = store.add_passkey(new).await.unwrap();

@@ -50,6 +50,10 @@ impl FactorStore for PostgresStore {
         read!(self, client => passkeys::challenge(client, id, now))
     }
 
+    async fn is_challenge_used(&self, id: FactorId) -> Result<bool, StoreError> {
+        read!(self, client => passkeys::is_used(client, id))
+    }
+
     async fn passkey_owner(&self, credential: Vec<u8>) -> Result<Option<PasskeyOwner>, StoreError> {
         read!(self, client => passkeys::owner(client, &credential))
     }

@@ -9,19 +9,32 @@ use super::{factor_row, users};
 use crate::factor::FactorId;
 use crate::session::DeviceName;
 use crate::store::failure::Failure;
-use crate::store::{AddPasskey, Confirmed, PasskeyChallenge, PasskeyOwner};
+use crate::store::sql::statements;
+use crate::store::{AddPasskey, CHALLENGES_AT_MOST, Confirmed, PasskeyChallenge, PasskeyOwner};
 use crate::user::UserId;
 
+/// The older ones of the user go in the same statement, but for those that another one is about to
+/// take away or to use: it leaves the new one, whatever was asked for at the same time.
 pub(super) async fn keep(client: &Object, new: &PasskeyChallenge) -> Result<(), Failure> {
     let statement = client
         .prepare_cached(
-            "INSERT INTO passkey_challenges (id, user_id, state, expires_at)
+            "WITH older AS (
+                 SELECT id FROM passkey_challenges WHERE user_id = $2
+                 ORDER BY expires_at DESC, id OFFSET $5
+             ), gone AS (
+                 DELETE FROM passkey_challenges WHERE id IN (
+                     SELECT id FROM passkey_challenges WHERE id IN (SELECT id FROM older)
+                     FOR UPDATE SKIP LOCKED)
+             )
+             INSERT INTO passkey_challenges (id, user_id, state, expires_at)
              VALUES ($1, $2, $3, $4)",
         )
         .await?;
-    let user = new.user.to_string();
-    let expires_at = micros(new.expires_at);
-    client.execute(&statement, &[&new.id.as_i64(), &user, &new.state, &expires_at]).await?;
+    let (user, expires_at) = (new.user.to_string(), micros(new.expires_at));
+    let others = i64::from(CHALLENGES_AT_MOST - 1);
+    client
+        .execute(&statement, &[&new.id.as_i64(), &user, &new.state, &expires_at, &others])
+        .await?;
     Ok(())
 }
 
@@ -45,6 +58,11 @@ pub(super) async fn challenge(
         state: get(&row, "state")?,
         expires_at: from_micros(get(&row, "expires_at")?),
     }))
+}
+
+pub(super) async fn is_used(client: &impl GenericClient, id: FactorId) -> Result<bool, Failure> {
+    let statement = client.prepare_cached(statements::IS_CHALLENGE_USED).await?;
+    Ok(client.query_one(&statement, &[&id.as_i64()]).await?.try_get(0)?)
 }
 
 pub(super) async fn owner(

@@ -185,6 +185,10 @@ pub(crate) const REMOVE_RECENT_FACTORS: &str = "DELETE FROM factors
              WHERE id = $2))
      RETURNING confirmed_at IS NOT NULL AS is_enrolled";
 
+/// Whether a challenge was answered by who logs in. Takes its id.
+pub(crate) const IS_CHALLENGE_USED: &str =
+    "SELECT EXISTS (SELECT 1 FROM passkey_challenges WHERE id = $1 AND user_id IS NULL)";
+
 /// Takes when it is due, what went wrong, and the mail's id.
 pub(crate) const PUT_OFF: &str =
     "UPDATE outbox SET due_at = $1, error = $2, tries = tries + 1, leased_until = 0

@@ -48,6 +48,10 @@ impl FactorStore for SqliteStore {
         self.readers.run(move |c| passkeys::challenge(c, id, now)).await
     }
 
+    async fn is_challenge_used(&self, id: FactorId) -> Result<bool, StoreError> {
+        self.readers.run(move |c| passkeys::is_used(c, id)).await
+    }
+
     async fn passkey_owner(&self, credential: Vec<u8>) -> Result<Option<PasskeyOwner>, StoreError> {
         self.readers.run(move |c| passkeys::owner(c, &credential)).await
     }

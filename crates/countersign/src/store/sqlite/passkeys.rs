@@ -9,10 +9,20 @@ use super::{factor_row, user_row};
 use crate::factor::FactorId;
 use crate::session::DeviceName;
 use crate::store::failure::Failure;
-use crate::store::{AddPasskey, Confirmed, PasskeyChallenge, PasskeyOwner};
+use crate::store::sql::statements;
+use crate::store::{AddPasskey, CHALLENGES_AT_MOST, Confirmed, PasskeyChallenge, PasskeyOwner};
 use crate::user::UserId;
 
+/// The older ones of the user go first: the new one stays, whatever was asked for in the same
+/// moment.
 pub(super) fn keep(connection: &Connection, new: &PasskeyChallenge) -> Result<(), Failure> {
+    connection
+        .prepare_cached(
+            "DELETE FROM passkey_challenges WHERE id IN (
+                 SELECT id FROM passkey_challenges WHERE user_id = ?
+                 ORDER BY expires_at DESC, id LIMIT -1 OFFSET ?)",
+        )?
+        .execute(params![key(new.user), CHALLENGES_AT_MOST - 1])?;
     connection
         .prepare_cached(
             "INSERT INTO passkey_challenges (id, user_id, state, expires_at) VALUES (?, ?, ?, ?)",
@@ -39,6 +49,11 @@ pub(super) fn challenge(
         })
     });
     Ok(found.optional()?)
+}
+
+pub(super) fn is_used(connection: &Connection, id: FactorId) -> Result<bool, Failure> {
+    let mut statement = connection.prepare_cached(statements::IS_CHALLENGE_USED)?;
+    Ok(statement.query_row([id.as_i64()], |row| row.get(0))?)
 }
 
 pub(super) fn owner(
