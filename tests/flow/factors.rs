@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use countersign_e2e::{Mailbox, TestServer, eventually};
+use countersign_e2e::{Authenticator, Mailbox, SoftKey, TestServer, claims_of, eventually};
 use serde_json::json;
 
 fn world() -> TestServer {
@@ -67,6 +67,56 @@ fn with_the_last_factor_the_recovery_codes_go_and_the_password_is_enough_again()
 }
 
 #[test]
+fn a_session_that_a_removed_passkey_began_enrols_no_other() {
+    let world = world();
+    world.user("alice");
+    let mut alice = world.logged_in("alice");
+    let (mut stolen, made) = world.passkey(&mut alice);
+    world.passkey(&mut alice);
+    let mut thief = world.browser();
+    thief.login_with_passkey(&mut stolen).expect(200);
+    let begin = "/accounts/passkeys/register/begin";
+    let asked = thief.request("POST", begin).send().expect(200).json();
+    let another = json!({"passkey": SoftKey::new(&world).make(&asked["options"])});
+    let place = format!("/accounts/factors/{}", made["factor"]["id"].as_str().unwrap());
+    alice.request("DELETE", &place).send().expect(204);
+    for path in [begin, "/accounts/factors/totp", "/accounts/factors/recovery-codes"] {
+        thief.request("POST", path).send().expect_problem(401, "session_revoked");
+    }
+    let finish = thief.request("POST", "/accounts/passkeys/register/finish").json(&another);
+    finish.send().expect_problem(401, "session_revoked");
+    let ended = thief.refresh().expect_problem(401, "session_revoked").json();
+    assert_eq!(ended["reason"], "factor_removed");
+    alice.get("/accounts/profile").expect(200);
+    alice.refresh().expect(200);
+}
+
+#[test]
+fn a_token_that_names_a_factor_that_is_gone_changes_none() {
+    let world = world();
+    world.user("alice");
+    let mut alice = world.logged_in("alice");
+    let lost = world.enrol(&mut alice);
+    let offered = alice.request("POST", "/accounts/factors/totp").send().expect(201);
+    let place = format!("/accounts/factors/{}", lost.id);
+    alice.request("DELETE", &place).send().expect(204);
+    let mut other = world.logged_in("alice");
+    let (_, made) = world.passkey(&mut other);
+    // For the five minutes of its life the token says what was.
+    assert_eq!(claims_of(&alice.access_token)["amr"], json!(["pwd", "otp", "mfa"]));
+    let app = Authenticator::offered(&offered);
+    let code = json!({"code": app.code(world.clock().seconds())});
+    let confirm = alice.request("POST", "/accounts/factors/totp/confirm").json(&code);
+    confirm.send().expect_problem(401, "factor_required");
+    let codes = alice.request("POST", "/accounts/factors/recovery-codes").send();
+    codes.expect_problem(401, "factor_required");
+    let place = format!("/accounts/factors/{}", made["factor"]["id"].as_str().unwrap());
+    alice.request("DELETE", &place).send().expect_problem(401, "factor_required");
+    alice.refresh().expect(200);
+    assert_eq!(claims_of(&alice.access_token)["amr"], json!(["pwd"]));
+}
+
+#[test]
 fn who_must_have_one_keeps_the_last() {
     let world = TestServer::builder().virtual_time().set("second_factor", "required").start();
     world.user("alice");
@@ -85,7 +135,7 @@ fn a_list_of_staff_and_groups_must_have_one_and_the_others_need_not() {
     world.user("alice");
     let scope = |name: &str| {
         let login = world.browser().login(name).expect(200);
-        countersign_e2e::claims_of(&login.text_at("access_token")).get("scope").cloned()
+        claims_of(&login.text_at("access_token")).get("scope").cloned()
     };
     assert_eq!((scope("root"), scope("alice")), (Some(json!("enrol")), None));
 }

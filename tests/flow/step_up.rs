@@ -93,6 +93,25 @@ fn the_password_is_no_way_around_a_factor_that_is_there() {
 }
 
 #[test]
+fn a_password_makes_no_old_factor_new() {
+    let world = world();
+    world.user("alice");
+    let mut alice = world.logged_in("alice");
+    let enrolled = world.enrol(&mut alice);
+    let place = format!("/accounts/factors/{}", enrolled.id);
+    alice.request("DELETE", &place).send().expect(204);
+    world.clock().advance(Duration::from_secs(3_600));
+    alice.refresh().expect(200);
+    step_up(&mut alice, &json!({"password": PASSWORD})).expect(200);
+    assert_eq!(claims_of(&alice.access_token)["amr"], json!(["pwd"]));
+    // The one that is enrolled elsewhere is not to be gone around.
+    world.passkey(&mut world.logged_in("alice"));
+    for path in ["/accounts/factors/totp", "/accounts/passkeys/register/begin"] {
+        alice.request("POST", path).send().expect_problem(401, "factor_required");
+    }
+}
+
+#[test]
 fn a_passkey_proves_again_who_it_is_once_for_each_challenge() {
     let world = world();
     world.user("alice");

@@ -91,6 +91,41 @@ fn a_factor_of_the_thief_goes_and_one_that_the_owner_has_had_for_longer_stays() 
 }
 
 #[test]
+fn recovery_codes_that_a_thief_made_go() {
+    for are_made in [true, false] {
+        let mailbox = Mailbox::new();
+        let world = TestServer::builder().set("mail_url", &mailbox.url()).virtual_time().start();
+        world.user("alice");
+        world.sql("UPDATE users SET email_verified = 1");
+        let mut thief = world.logged_in("alice");
+        let owners = world.enrol(&mut thief);
+        world.sql("UPDATE factors SET confirmed_at = confirmed_at - 8 * 24 * 3600 * 1000000");
+        let mut code = owners.codes[0].clone();
+        if are_made {
+            let made = thief.request("POST", "/accounts/factors/recovery-codes").send();
+            made.expect(201).json()["recovery_codes"][0].as_str().unwrap().clone_into(&mut code);
+        } else {
+            world.sql("UPDATE recovery_codes SET made_at = made_at - 8 * 24 * 3600 * 1000000");
+        }
+        change(&mut thief, &mailbox, "thief@example.net");
+        undo(&world, &mailbox.wait_with(OLD, TO_OLD).token()).expect(204);
+        let left = world.sql("SELECT count(*) FROM recovery_codes");
+        assert_eq!(left.trim(), if are_made { "0" } else { "10" });
+        reset(&world, &mailbox);
+        let mut browser = world.browser();
+        let asked = browser.login_with("alice", NEW).expect_problem(401, "second_factor_required");
+        let token = asked.text_at("pending_token");
+        let entered = browser.second_step(&token, &json!({"recovery_code": code}));
+        if are_made {
+            entered.expect_problem(401, "factor_invalid");
+            browser.second_step(&token, &json!({"code": world.code_of(&owners)})).expect(200);
+        } else {
+            entered.expect(200);
+        }
+    }
+}
+
+#[test]
 fn a_second_change_and_its_undo_do_not_keep_the_owner_out() {
     let (world, mailbox) = world("optional");
     let mut thief = world.logged_in("alice");

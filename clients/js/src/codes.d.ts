@@ -64,4 +64,5 @@ export type Reason =
   | 'user_inactive'
   | 'token_theft'
   | 'replaced'
-  | 'session_limit';
+  | 'session_limit'
+  | 'factor_removed';

@@ -276,6 +276,7 @@ const WHY = {
   token_theft: 'Two parties had this session, so it is ended for both.',
   replaced: 'Somebody has logged in in this browser.',
   session_limit: 'You have logged in elsewhere, and had too many sessions.',
+  factor_removed: 'A second factor was removed in another session.',
   refresh_token_reused: 'Two parties had this session, so it is ended for both.',
   refresh_token_expired: 'The session was not used for too long.',
   session_expired: 'The session has had its time.',

@@ -129,7 +129,7 @@ export function factors({ client, base, work, open }) {
       await ask('DELETE', `/factors/${id}`);
       await list();
       at('factors-title').focus();
-      return 'It is removed, and every other device is asked again.';
+      return 'It is removed, and every other device is logged out.';
     });
     return element('li', {}, text, remove);
   }

@@ -108,7 +108,8 @@ pub(crate) async fn name_factor(
     summary = "Remove one of the user's second factors",
     params(("id" = String, Path, description = "The factor's id")),
     responses(
-        (status = 204, description = "It is gone; with the last one, the recovery codes too"),
+        (status = 204, description = "It is gone, and with the last one the recovery codes; the \
+            other sessions are ended"),
         (status = 401, description = "factor_required, recent_login_required"),
         (status = 404, description = "not_found: the user has no such factor"),
         (status = 409, description = "conflict: it is the last one, and this user must have one"),
@@ -138,12 +139,14 @@ pub(crate) async fn remove_factor(
     match auth.store().remove_factor(remove).await? {
         Removed::Done => {}
         Removed::Unknown => return Err(no_such_factor()),
+        Removed::FactorRequired => return Err(Problem::new(Code::FactorRequired)),
         Removed::LastOne => {
             let what = "This account must have a second factor. Enrol another one first.";
             return Err(Problem::new(Code::Conflict).detail(what));
         }
         Removed::SessionEnded => return Err(Problem::new(Code::SessionRevoked)),
     }
+    auth.catch_up().await?;
     tracing::info!(%user, %session, factor = %id, "a second factor was removed");
     let event = peer.event(now, Some(who.user()), Some(session));
     auth.events().on_factor_removed(&event, factor.kind);
@@ -181,6 +184,7 @@ pub(crate) async fn new_recovery_codes(
             let what = "Recovery codes stand in for a second factor. Enrol one first.";
             return Err(Problem::new(Code::Conflict).detail(what));
         }
+        CodesSet::FactorRequired => return Err(Problem::new(Code::FactorRequired)),
         CodesSet::SessionEnded => return Err(Problem::new(Code::SessionRevoked)),
     }
     tracing::info!(%user, %session, "new recovery codes were made");

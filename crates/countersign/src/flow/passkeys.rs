@@ -132,6 +132,7 @@ pub(crate) async fn finish_passkey(
             return Err(Problem::new(Code::Conflict).detail(what));
         }
         Confirmed::TooMany => return Err(no_room()),
+        Confirmed::FactorRequired => return Err(Problem::new(Code::FactorRequired)),
         Confirmed::SessionEnded => return Err(Problem::new(Code::SessionRevoked)),
     };
     tracing::info!(%user, %session, factor = %id, "a passkey was added");

@@ -172,6 +172,7 @@ pub(crate) async fn confirm_totp(
         Confirmed::Done { are_codes_new, authentication } => (are_codes_new, authentication),
         Confirmed::Unknown | Confirmed::Taken => return Err(nothing_waits()),
         Confirmed::TooMany => return Err(no_room()),
+        Confirmed::FactorRequired => return Err(Problem::new(Code::FactorRequired)),
         Confirmed::SessionEnded => return Err(Problem::new(Code::SessionRevoked)),
     };
     let session = who.claims().sid;

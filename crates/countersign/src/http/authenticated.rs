@@ -412,7 +412,8 @@ impl Authenticated {
 
     /// Refuses who has a second factor and has not proved one in this session lately. A step-up by
     /// the password alone is refused to them: or else who has stolen a session and the password
-    /// takes the factor away, or adds their own.
+    /// takes the factor away, or adds their own. What the token says may be minutes old: the store
+    /// asks the session again when it changes them.
     pub(crate) fn may_change_factors(&self, auth: &Auth, enrolled: Factors) -> Result<(), Problem> {
         let has_proved = self.claims().amr.iter().any(|word| word == Method::Several.as_str());
         if enrolled.is_second() && !has_proved {

@@ -27,7 +27,7 @@ pub(crate) use agent::device_without_words;
 pub use device_name::{DeviceName, DeviceNameError};
 pub use refresh::{Decided, RefreshRefused, SessionRow, decide};
 
-use crate::sign_in::{Methods, Scope};
+use crate::sign_in::{Method, Methods, Scope};
 use crate::user::UserId;
 use device::DeviceRecord;
 use rotation::Jti;
@@ -173,7 +173,8 @@ impl Authentication {
     }
 
     /// The same once the user has proved this too. It is as new as the new proof; that a session
-    /// may only enrol does not change by it.
+    /// may only enrol does not change by it. Factors that were proved before count on with a proof
+    /// of several factors alone: whatever proves less makes no old one new.
     ///
     /// ```
     /// use countersign::session::Authentication;
@@ -185,10 +186,18 @@ impl Authentication {
     /// let password = Authentication { methods, ..Authentication::since(then) };
     /// let both = password.proved_again(Methods::from_words("otp mfa"), now);
     /// assert_eq!((both.at, both.methods.to_string().as_str()), (now, "pwd otp mfa"));
+    /// // With the password alone, who has no factor any more proves none.
+    /// let again = both.proved_again(Methods::from_words("pwd"), now);
+    /// assert_eq!(again.methods.to_string(), "pwd");
     /// ```
     #[must_use]
     pub const fn proved_again(self, methods: Methods, at: Timestamp) -> Self {
-        Self { at, methods: self.methods.and(methods), scope: self.scope }
+        let before = if methods.has(Method::Several) {
+            self.methods
+        } else {
+            self.methods.without_factors()
+        };
+        Self { at, methods: before.and(methods), scope: self.scope }
     }
 }
 
@@ -266,11 +275,13 @@ pub enum RevokedReason {
     Replaced,
     /// The user began more sessions than one may have, and it was the oldest.
     SessionLimit,
+    /// Its owner removed a second factor in another session.
+    FactorRemoved,
 }
 
 impl RevokedReason {
     /// All of them.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Logout,
         Self::LogoutAll,
         Self::PasswordChanged,
@@ -279,6 +290,7 @@ impl RevokedReason {
         Self::TokenTheft,
         Self::Replaced,
         Self::SessionLimit,
+        Self::FactorRemoved,
     ];
 
     /// The word in the database and in the member `reason` of a problem document.
@@ -296,6 +308,7 @@ impl RevokedReason {
             Self::TokenTheft => "token_theft",
             Self::Replaced => "replaced",
             Self::SessionLimit => "session_limit",
+            Self::FactorRemoved => "factor_removed",
         }
     }
 
@@ -340,6 +353,7 @@ mod tests {
             "token_theft",
             "replaced",
             "session_limit",
+            "factor_removed",
         ];
         assert_eq!(RevokedReason::ALL.map(RevokedReason::as_str), reasons);
         for (reason, word) in RevokedReason::ALL.into_iter().zip(reasons) {

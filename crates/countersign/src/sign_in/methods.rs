@@ -150,6 +150,15 @@ impl Methods {
         Self(self.0 | others.0)
     }
 
+    /// Those that no second factor has proved. What a passkey proves goes with it.
+    pub(crate) const fn without_factors(self) -> Self {
+        let factors = Method::OneTime.bit()
+            | Method::HardwareKey.bit()
+            | Method::SoftwareKey.bit()
+            | Method::Several.bit();
+        Self(self.0 & !factors)
+    }
+
     /// Whether this is among them.
     ///
     /// ```

@@ -38,7 +38,8 @@ pub trait FactorStore: Send + Sync {
     async fn offer_factor(&self, new: NewFactor) -> Result<(), StoreError>;
 
     /// Enrols a factor that was offered, and marks the session that asks as one of several
-    /// factors. With the first factor come the recovery codes.
+    /// factors. With the first factor come the recovery codes. Who has a factor enrols another in a
+    /// session that has proved one.
     async fn confirm_factor(&self, confirm: ConfirmFactor) -> Result<Confirmed, StoreError>;
 
     /// Keeps what a browser is asked to sign with a new passkey, until its time is over. Of one
@@ -61,6 +62,7 @@ pub trait FactorStore: Send + Sync {
 
     /// Enrols a passkey that has signed its challenge, which is used up by it, and marks the
     /// session that asks as one of several factors. With the first factor come the recovery codes.
+    /// Who has a factor enrols another in a session that has proved one.
     async fn add_passkey(&self, add: AddPasskey) -> Result<Confirmed, StoreError>;
 
     /// Gives a user's factor another name, or takes it away. `false` when there is none such.
@@ -71,10 +73,14 @@ pub trait FactorStore: Send + Sync {
         name: Option<DeviceName>,
     ) -> Result<bool, StoreError>;
 
-    /// Removes a user's factor. With the last one the recovery codes go.
+    /// Removes a user's factor, in a session that has proved one, and ends the user's other
+    /// sessions with the reason [`FactorRemoved`](crate::session::RevokedReason::FactorRemoved):
+    /// which of them it had begun is not known. With the last one the recovery codes go, and the
+    /// session that asks has [proved](Authentication::methods) no factor any more.
     async fn remove_factor(&self, remove: RemoveFactor) -> Result<Removed, StoreError>;
 
-    /// Puts new recovery codes in the place of the old ones, for who has a factor.
+    /// Puts new recovery codes in the place of the old ones, for who has a factor, in a session
+    /// that has proved one.
     async fn set_recovery_codes(&self, set: SetRecoveryCodes) -> Result<CodesSet, StoreError>;
 
     /// All that the second step of a sign-in looks at, in one look: the user's row, where it is
@@ -100,8 +106,12 @@ pub trait FactorStore: Send + Sync {
     /// checked.
     async fn step_up(&self, step_up: StepUp) -> Result<SteppedUp, StoreError>;
 
-    /// Forgets all that a user had who is gone. Who is in the store's own table of users needs no
-    /// such call: with the row go the factors.
+    /// Forgets all that a user had who is gone, or who has lost it. The sessions of who is not gone
+    /// have proved no factor any more; to end them is the caller's. Who is in the store's own table
+    /// of users needs no such call when they are deleted: with the row go the factors.
+    ///
+    /// A number that their factors had is that of no later ones: a device that was
+    /// [remembered](crate::token::device::DeviceTokens::mark) is asked again.
     async fn forget_factors(&self, user: UserId) -> Result<(), StoreError>;
 
     /// Forgets sign-ins that waited until before `pending`, and factors that were offered before
@@ -293,6 +303,8 @@ pub enum Confirmed {
     Taken,
     /// The user has [as many as anybody may](crate::sign_in::FACTORS_AT_MOST). Nothing was done.
     TooMany,
+    /// The user has a factor, and the session that asks has proved none. Nothing was done.
+    FactorRequired,
     /// The session that asks has ended meanwhile. Nothing was done.
     SessionEnded,
 }
@@ -336,6 +348,8 @@ pub enum CodesSet {
     Done,
     /// The user has no factor for which they would stand in. Nothing was done.
     NoFactor,
+    /// The user has a factor, and the session that asks has proved none. Nothing was done.
+    FactorRequired,
     /// The session that asks has ended meanwhile. Nothing was done.
     SessionEnded,
 }
@@ -388,6 +402,8 @@ pub enum Removed {
     Unknown,
     /// It is the last one, and one must be left. Nothing was done.
     LastOne,
+    /// The user has a factor, and the session that asks has proved none. Nothing was done.
+    FactorRequired,
     /// The session that asks has ended meanwhile. Nothing was done.
     SessionEnded,
 }

@@ -16,7 +16,8 @@ use crate::token::SecretHash;
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UserFactors {
-    /// The number of their state: 0 for who never had one, and another after every change.
+    /// The number of their state: 0 for who never had one, and another after every change. None
+    /// comes twice: that of the first is the time, in microseconds since 1970.
     pub version: u64,
     /// The factors, those that are not proved yet too, in the order in which they were made.
     pub factors: Vec<StoredFactor>,

@@ -148,6 +148,34 @@ async fn users_of_any_id_are_asked_for_what_they_enrolled_until_they_remove_it()
 }
 
 #[tokio::test]
+async fn a_device_that_was_remembered_is_asked_after_the_factors_were_forgotten() {
+    for (app, id) in apps().await.iter().flat_map(|app| IDS.map(|id| (app, id))) {
+        let name = format!("nick-{id}");
+        let login = log_in(&app.router, &name).await;
+        let (secret, _) = app.enrol(text(&login, "access_token")).await;
+        let (_, asked) = app.first_step(&name).await;
+        let body = json!({"pending_token": asked["pending_token"], "code": app.code(&secret),
+            "remember_device": true});
+        let (status, laptop) = send(&app.router, post("/accounts/login/factor", &body)).await;
+        assert_eq!(status, StatusCode::OK, "{laptop}");
+        let again = json!({"username": name, "password": PASSWORD, "transport": "body",
+            "device_token": laptop["device_token"]});
+        let (status, login) = send(&app.router, post("/accounts/login", &again)).await;
+        assert_eq!(status, StatusCode::OK, "it is not asked: {login}");
+
+        // The laptop is lost, and the app helps.
+        let (user, now) = (id.parse().unwrap(), countersign::clock::Clock::now(&*app.clock));
+        app.auth.store().forget_factors(user).await.unwrap();
+        let reason = countersign::session::RevokedReason::Admin;
+        app.auth.store().revoke_user_sessions(user, None, reason, now).await.unwrap();
+        app.auth.catch_up().await.unwrap();
+        app.enrol(text(&log_in(&app.router, &name).await, "access_token")).await;
+        let (status, found) = send(&app.router, post("/accounts/login", &again)).await;
+        assert_eq!((status.as_u16(), &found["code"]), (401, &json!("second_factor_required")));
+    }
+}
+
+#[tokio::test]
 async fn a_row_that_changes_while_the_code_is_checked_begins_no_session() {
     let app = app().await;
     let login = log_in(&app.router, "nick-41").await;

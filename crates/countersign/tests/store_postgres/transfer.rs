@@ -355,8 +355,8 @@ async fn furnish(file: &Path) {
              INSERT INTO factors (id, user_id, kind, sealed, last_step, created_at, confirmed_at,
                  credential, is_backed_up)
              VALUES (11, 1, 'passkey', x'0e', 5, 6, 6, x'0f00', 1);
-             INSERT INTO recovery_codes (id, user_id, hash)
-             VALUES (9, 1, x'0c'), (10, 'x-1', x'0d');
+             INSERT INTO recovery_codes (id, user_id, hash, made_at)
+             VALUES (9, 1, x'0c', NULL), (10, 'x-1', x'0d', 5);
              INSERT INTO one_time_tokens (id, purpose, user_id, secret_hash, code_hash, fingerprint,
                  created_at, expires_at)
              VALUES (7, 'reset', 1, x'01', NULL, x'02', 1, 2),

@@ -120,6 +120,10 @@ pub(crate) fn session_story(
             "The user signed in once more on {ended} and had as many sessions as one may \
                 (sessions_per_user). This was the oldest, and it made room."
         )],
+        State::By(RevokedReason::FactorRemoved) => vec![format!(
+            "The user removed a second factor in another session on {ended}. That ends all others: \
+                the removed one may have begun them."
+        )],
         State::By(other) => vec![format!("It was ended on {ended} ({other}).")],
     };
     if steps.iter().filter(|step| matches!(step.kind, StepKind::Race | StepKind::Restart)).count()

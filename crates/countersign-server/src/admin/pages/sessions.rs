@@ -278,7 +278,7 @@ struct SessionPage<'a> {
 }
 
 /// What ended a session, in a few words.
-const REASONS: [(RevokedReason, &str); 8] = [
+const REASONS: [(RevokedReason, &str); 9] = [
     (RevokedReason::Logout, "ended: signed out"),
     (RevokedReason::LogoutAll, "ended: signed out everywhere"),
     (RevokedReason::PasswordChanged, "ended: new password"),
@@ -287,6 +287,7 @@ const REASONS: [(RevokedReason, &str); 8] = [
     (RevokedReason::TokenTheft, "ended: token theft"),
     (RevokedReason::Replaced, "ended: login in the same browser"),
     (RevokedReason::SessionLimit, "ended: too many sessions"),
+    (RevokedReason::FactorRemoved, "ended: second factor removed"),
 ];
 
 /// Lines of the audit log on a session's own page.

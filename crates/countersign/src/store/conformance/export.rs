@@ -77,7 +77,6 @@ async fn fill(store: &dyn AdminStore, user: &User, first: u64) {
         let id = first + n;
         let at = after(n.cast_signed());
         let session = NewSession { created_at: at, ..new_session(id, user.id) };
-        let own = session.id;
         assert!(store.create_session(session).await.unwrap());
         let token = OneTimeToken::draw(&OsRandom);
         let purpose = Purpose::ALL[usize::try_from(n).unwrap()];
@@ -99,7 +98,7 @@ async fn fill(store: &dyn AdminStore, user: &User, first: u64) {
         let row = CheckedRow { factors, ..CheckedRow::new(password.clone()) };
         assert!(store.begin_admin_session(&admin, &row).await.unwrap());
         // Some are of one moment.
-        enrol(store, user.id, own, after(n.cast_signed() / 2)).await;
+        enrol(store, user.id, session_id(first), after(n.cast_signed() / 2)).await;
         store
             .note(&[AuditLine {
                 // Some are of one moment.

@@ -33,6 +33,8 @@ pub mod devices;
 #[doc(hidden)]
 pub mod export;
 #[doc(hidden)]
+pub mod factor_changes;
+#[doc(hidden)]
 pub mod factor_import;
 #[doc(hidden)]
 pub mod factors;
@@ -238,6 +240,7 @@ macro_rules! store_tests {
             an_address_is_changed_once_it_is_proved_and_back_again,
             an_undo_ends_what_came_later_wherever_the_user_lives,
             an_undo_takes_away_what_was_enrolled_lately_and_nothing_else,
+            an_undo_takes_away_the_recovery_codes_that_were_made_lately,
             who_waited_for_a_proof_keeps_no_factor_and_no_token,
             a_proof_of_an_address_in_the_row_takes_no_factor_and_no_undo_away,
             what_an_operator_sets_ends_whatever_was_mailed,
@@ -335,6 +338,11 @@ macro_rules! store_tests {
             an_operator_removes_one_factor_and_with_the_last_one_the_codes_go,
             factors_go_with_their_user,
             factors_of_a_user_elsewhere_are_forgotten,
+        }
+        $crate::store_tests! { @one $open, factor_changes:
+            with_a_factor_goes_what_it_proved,
+            who_has_a_factor_changes_them_in_a_session_that_has_proved_one,
+            who_had_factors_that_were_forgotten_logs_in_and_has_no_number_again,
         }
         $crate::store_tests! { @two $open, factors:
             no_login_that_was_under_way_outlives_a_change_of_the_factors,

@@ -23,25 +23,29 @@ pub(super) async fn is_enrolled(
     mails: &[NewMail],
     now: Timestamp,
 ) -> Result<Confirmed, Failure> {
-    change_version(&transaction, user, true).await?;
+    change_version(&transaction, user, Some(now)).await?;
     let statement = transaction
         .prepare_cached(
             "SELECT count(*) FROM factors WHERE user_id = $1 AND confirmed_at IS NOT NULL",
         )
         .await?;
     let enrolled = transaction.query_one(&statement, &[&user.to_string()]).await?;
-    if enrolled.try_get::<_, i64>(0)? > i64::from(FACTORS_AT_MOST) {
+    let enrolled: i64 = enrolled.try_get(0)?;
+    let Some(before) = authentication_of(&transaction, session, user, now).await? else {
+        return Ok(Confirmed::SessionEnded);
+    };
+    if enrolled > 1 && !before.methods.has(Method::Several) {
+        return Ok(Confirmed::FactorRequired);
+    }
+    if enrolled > i64::from(FACTORS_AT_MOST) {
         return Ok(Confirmed::TooMany);
     }
     let statement =
         transaction.prepare_cached("SELECT 1 FROM recovery_codes WHERE user_id = $1").await?;
     let had_codes = !transaction.query(&statement, &[&user.to_string()]).await?.is_empty();
     if !had_codes {
-        insert_codes(&transaction, user, codes).await?;
+        insert_codes(&transaction, user, codes, now).await?;
     }
-    let Some(before) = authentication_of(&transaction, session, user, now).await? else {
-        return Ok(Confirmed::SessionEnded);
-    };
     let methods = before.methods.and(methods).with(Method::Several);
     let authentication = Authentication { at: now, methods, scope: Scope::Full };
     save_authentication(&transaction, session, authentication).await?;
@@ -54,14 +58,17 @@ pub(super) async fn insert_codes(
     transaction: &Transaction<'_>,
     user: UserId,
     codes: &[NewRecoveryCode],
+    now: Timestamp,
 ) -> Result<(), Failure> {
     let statement = transaction
-        .prepare_cached("INSERT INTO recovery_codes (id, user_id, hash) VALUES ($1, $2, $3)")
+        .prepare_cached(
+            "INSERT INTO recovery_codes (id, user_id, hash, made_at) VALUES ($1, $2, $3, $4)",
+        )
         .await?;
-    let user = user.to_string();
+    let (user, made_at) = (user.to_string(), micros(now));
     for code in codes {
         let hash = code.hash.as_bytes().as_slice();
-        transaction.execute(&statement, &[&code.id.as_i64(), &user, &hash]).await?;
+        transaction.execute(&statement, &[&code.id.as_i64(), &user, &hash, &made_at]).await?;
     }
     Ok(())
 }
@@ -75,30 +82,33 @@ pub(super) async fn hold(transaction: &Transaction<'_>, user: UserId) -> Result<
 }
 
 /// Gives a user's factors another number, in the row on which sessions begin too. A user who never
-/// had one gets the first, if it `begins`. The caller holds the user's row.
+/// had one gets the first, if it begins now. That is the time: a device that was remembered carries
+/// the number, which must not come again where what the user had was forgotten in between. The
+/// caller holds the user's row.
 pub(super) async fn change_version(
     transaction: &Transaction<'_>,
     user: UserId,
-    begins: bool,
+    begins: Option<Timestamp>,
 ) -> Result<(), Failure> {
-    let statement = if begins {
-        transaction
+    let owner = user.to_string();
+    let row = if let Some(now) = begins {
+        let statement = transaction
             .prepare_cached(
-                "INSERT INTO factor_owners AS o (user_id, version) VALUES ($1, 1)
+                "INSERT INTO factor_owners AS o (user_id, version) VALUES ($1, $2)
                  ON CONFLICT (user_id) DO UPDATE SET version = o.version + 1 RETURNING version",
             )
-            .await?
+            .await?;
+        transaction.query_opt(&statement, &[&owner, &micros(now).max(1)]).await?
     } else {
-        transaction
+        let statement = transaction
             .prepare_cached(
                 "UPDATE factor_owners SET version = version + 1 WHERE user_id = $1
                  RETURNING version",
             )
-            .await?
+            .await?;
+        transaction.query_opt(&statement, &[&owner]).await?
     };
-    let Some(row) = transaction.query_opt(&statement, &[&user.to_string()]).await? else {
-        return Ok(());
-    };
+    let Some(row) = row else { return Ok(()) };
     let version: i64 = get(&row, "version")?;
     let statement =
         transaction.prepare_cached("UPDATE users SET factors = $1 WHERE id = $2").await?;

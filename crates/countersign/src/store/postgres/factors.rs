@@ -6,14 +6,14 @@ use deadpool_postgres::{GenericClient, Object, Transaction};
 use jiff::Timestamp;
 
 use super::columns::{get, micros};
-use super::enrolled::{authentication_of, insert_codes, is_enrolled};
+use super::enrolled::{authentication_of, insert_codes, is_enrolled, save_authentication};
 pub(super) use super::enrolled::{change_some_versions, change_version, hold};
 use super::factor_proofs::{prove_again, step, waiting};
 use super::factor_row::of_user;
-use super::{PostgresStore, outbox, passkeys};
+use super::{PostgresStore, outbox, passkeys, sessions};
 use crate::factor::FactorId;
-use crate::session::DeviceName;
-use crate::sign_in::FACTOR_TRIES;
+use crate::session::{Authentication, DeviceName, RevokedReason};
+use crate::sign_in::{FACTOR_TRIES, Method, Methods};
 use crate::store::failure::Failure;
 use crate::store::sql::statements;
 use crate::store::{
@@ -183,19 +183,31 @@ async fn set_name(
 }
 
 async fn remove_one(client: &mut Object, remove: &RemoveFactor) -> Result<Removed, Failure> {
+    let RemoveFactor { id, user, session, now, .. } = *remove;
     let transaction = client.transaction().await?;
-    hold(&transaction, remove.user).await?;
-    let enrolled = enrolled(&transaction, remove.user).await?;
-    if enrolled.iter().all(|(id, _)| *id != remove.id.as_i64()) {
+    hold(&transaction, user).await?;
+    let enrolled = enrolled(&transaction, user).await?;
+    if enrolled.iter().all(|(own, _)| *own != id.as_i64()) {
         return Ok(Removed::Unknown);
     }
-    if enrolled.len() == 1 && remove.keeps_one {
+    sessions::hold_of_user(&transaction, user, now).await?;
+    let Some(known) = authentication_of(&transaction, session, user, now).await? else {
+        return Ok(Removed::SessionEnded);
+    };
+    if !known.methods.has(Method::Several) {
+        return Ok(Removed::FactorRequired);
+    }
+    let is_last = enrolled.len() == 1;
+    if is_last && remove.keeps_one {
         return Ok(Removed::LastOne);
     }
-    remove_enrolled(&transaction, remove.user, remove.id).await?;
-    let lives = authentication_of(&transaction, remove.session, remove.user, remove.now).await?;
-    if lives.is_none() {
-        return Ok(Removed::SessionEnded);
+    remove_enrolled(&transaction, user, id, now).await?;
+    // Which sessions it has begun is not known.
+    let reason = RevokedReason::FactorRemoved;
+    sessions::revoke_of_user(&transaction, user, Some(session), reason, now).await?;
+    if is_last {
+        let methods = known.methods.without_factors();
+        save_authentication(&transaction, session, Authentication { methods, ..known }).await?;
     }
     outbox::queue(&transaction, &remove.mails, MailBounds::OF_ACTS).await?;
     transaction.commit().await?;
@@ -208,6 +220,7 @@ pub(super) async fn remove_enrolled(
     transaction: &Transaction<'_>,
     user: UserId,
     id: FactorId,
+    now: Timestamp,
 ) -> Result<Option<String>, Failure> {
     let enrolled = enrolled(transaction, user).await?;
     let left = enrolled.len().saturating_sub(1);
@@ -218,7 +231,7 @@ pub(super) async fn remove_enrolled(
     if left == 0 {
         forget_codes(transaction, user).await?;
     }
-    change_version(transaction, user, true).await?;
+    change_version(transaction, user, Some(now)).await?;
     Ok(Some(kind))
 }
 
@@ -250,11 +263,13 @@ async fn replace_codes(client: &mut Object, set: &SetRecoveryCodes) -> Result<Co
     if transaction.query(&statement, &[&set.user.to_string()]).await?.is_empty() {
         return Ok(CodesSet::NoFactor);
     }
-    if authentication_of(&transaction, set.session, set.user, set.now).await?.is_none() {
-        return Ok(CodesSet::SessionEnded);
+    let known = authentication_of(&transaction, set.session, set.user, set.now).await?;
+    let Some(known) = known else { return Ok(CodesSet::SessionEnded) };
+    if !known.methods.has(Method::Several) {
+        return Ok(CodesSet::FactorRequired);
     }
     forget_codes(&transaction, set.user).await?;
-    insert_codes(&transaction, set.user, &set.codes).await?;
+    insert_codes(&transaction, set.user, &set.codes, set.now).await?;
     outbox::queue(&transaction, &set.mails, MailBounds::OF_ACTS).await?;
     transaction.commit().await?;
     Ok(CodesSet::Done)
@@ -289,6 +304,7 @@ pub(super) async fn had_one(client: &impl GenericClient, user: UserId) -> Result
 pub(super) async fn remove_all(
     transaction: &Transaction<'_>,
     user: UserId,
+    now: Timestamp,
 ) -> Result<u64, Failure> {
     let statement = transaction
         .prepare_cached(
@@ -303,18 +319,21 @@ pub(super) async fn remove_all(
         enrolled += u64::from(get::<bool>(row, "is_enrolled")?);
     }
     if enrolled > 0 {
-        change_version(transaction, user, true).await?;
+        change_version(transaction, user, Some(now)).await?;
     }
     Ok(enrolled)
 }
 
-/// Removes what was enrolled since a token was made or not long before, and with the last factor
-/// the recovery codes. The caller holds the user's row.
+/// Removes what was enrolled since a token was made or not long before, recovery codes that were
+/// made then, and with the last factor all of them. The caller holds the user's row.
 pub(super) async fn remove_recent(
     transaction: &Transaction<'_>,
     user: UserId,
     token: TokenId,
+    now: Timestamp,
 ) -> Result<(), Failure> {
+    let statement = transaction.prepare_cached(statements::REMOVE_RECENT_CODES).await?;
+    transaction.execute(&statement, &[&user.to_string(), &token.as_i64()]).await?;
     let statement = transaction.prepare_cached(statements::REMOVE_RECENT_FACTORS).await?;
     let rows = transaction.query(&statement, &[&user.to_string(), &token.as_i64()]).await?;
     let removed: Vec<bool> =
@@ -325,7 +344,7 @@ pub(super) async fn remove_recent(
     if enrolled(transaction, user).await?.is_empty() {
         forget_codes(transaction, user).await?;
     }
-    change_version(transaction, user, true).await
+    change_version(transaction, user, Some(now)).await
 }
 
 async fn forget_all(client: &mut Object, user: UserId) -> Result<(), Failure> {
@@ -335,6 +354,7 @@ async fn forget_all(client: &mut Object, user: UserId) -> Result<(), Failure> {
 }
 
 pub(super) async fn forget(transaction: &Transaction<'_>, user: UserId) -> Result<(), Failure> {
+    hold(transaction, user).await?;
     for sql in [
         "DELETE FROM factors WHERE user_id = $1",
         "DELETE FROM recovery_codes WHERE user_id = $1",
@@ -342,6 +362,24 @@ pub(super) async fn forget(transaction: &Transaction<'_>, user: UserId) -> Resul
     ] {
         let statement = transaction.prepare_cached(sql).await?;
         transaction.execute(&statement, &[&user.to_string()]).await?;
+    }
+    let statement = transaction.prepare_cached(statements::NO_FACTORS).await?;
+    transaction.execute(&statement, &[&user.as_i64()]).await?;
+    forget_proofs(transaction, user).await
+}
+
+/// The user's sessions have proved no factor any more.
+async fn forget_proofs(transaction: &Transaction<'_>, user: UserId) -> Result<(), Failure> {
+    let own = transaction
+        .prepare_cached(
+            "SELECT id, amr FROM sessions
+             WHERE user_id = $1 AND revoked_at IS NULL AND amr <> '' ORDER BY id FOR UPDATE",
+        )
+        .await?;
+    let set = transaction.prepare_cached("UPDATE sessions SET amr = $1 WHERE id = $2").await?;
+    for row in transaction.query(&own, &[&user.to_string()]).await? {
+        let methods = Methods::from_words(get(&row, "amr")?).without_factors();
+        transaction.execute(&set, &[&methods.to_string(), &get::<i64>(&row, "id")?]).await?;
     }
     Ok(())
 }

@@ -143,6 +143,7 @@ const STEPS: &[(&str, &str)] = &[
     ("0028_hook_lines", include_str!("migrations/0028_hook_lines.sql")),
     ("0029_shell_moves", include_str!("migrations/0029_shell_moves.sql")),
     ("0030_links_end", include_str!("migrations/0030_links_end.sql")),
+    ("0032_recent_codes", include_str!("migrations/0032_recent_codes.sql")),
 ];
 
 /// A number that nobody else on this database should have chosen.

@@ -338,10 +338,26 @@ async fn end_of_user(
     }
     let transaction = client.transaction().await?;
     factors::hold(&transaction, user).await?;
-    factors::change_version(&transaction, user, false).await?;
+    factors::change_version(&transaction, user, None).await?;
     let ended = revoke_of_user(&transaction, user, keep, reason, now).await?;
     transaction.commit().await?;
     Ok(ended)
+}
+
+/// Holds the live sessions of a user, in the order of their ids as everywhere.
+pub(super) async fn hold_of_user(
+    client: &impl GenericClient,
+    user: UserId,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    let statement = client
+        .prepare_cached(
+            "SELECT 1 FROM sessions WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2
+             ORDER BY id FOR UPDATE",
+        )
+        .await?;
+    client.query(&statement, &[&user.to_string(), &micros(now)]).await?;
+    Ok(())
 }
 
 /// Ends the user's sessions, and those of the admin site. Rows are locked in the order of their

@@ -259,9 +259,11 @@ async fn clear(
 ) -> Result<(), Failure> {
     match leftovers {
         Leftovers::Stay => Ok(()),
-        Leftovers::RecentFactors => factors::remove_recent(transaction, user, take.id).await,
+        Leftovers::RecentFactors => {
+            factors::remove_recent(transaction, user, take.id, take.now).await
+        }
         Leftovers::FactorsAndTokens => {
-            factors::remove_all(transaction, user).await?;
+            factors::remove_all(transaction, user, take.now).await?;
             end_every_token(transaction, user, take.now).await
         }
     }

@@ -185,6 +185,14 @@ pub(crate) const REMOVE_RECENT_FACTORS: &str = "DELETE FROM factors
              WHERE id = $2))
      RETURNING confirmed_at IS NOT NULL AS is_enrolled";
 
+/// Takes the user, and the id of the token that undoes. Codes without a date are older than dates.
+pub(crate) const REMOVE_RECENT_CODES: &str = "DELETE FROM recovery_codes
+     WHERE user_id = $1 AND made_at >= (SELECT 2 * created_at - expires_at FROM one_time_tokens
+         WHERE id = $2)";
+
+/// Takes the user's id as the row has it: there are no factors any more.
+pub(crate) const NO_FACTORS: &str = "UPDATE users SET factors = 0 WHERE id = $1";
+
 /// Whether a challenge was answered by who logs in. Takes its id.
 pub(crate) const IS_CHALLENGE_USED: &str =
     "SELECT EXISTS (SELECT 1 FROM passkey_challenges WHERE id = $1 AND user_id IS NULL)";

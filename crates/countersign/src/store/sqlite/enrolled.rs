@@ -23,12 +23,12 @@ pub(super) fn is_enrolled(
     mails: &[NewMail],
     now: Timestamp,
 ) -> Result<Confirmed, Failure> {
-    change_version(connection, user, true)?;
+    change_version(connection, user, Some(now))?;
     let had_codes = connection
         .prepare_cached("SELECT 1 FROM recovery_codes WHERE user_id = ?")?
         .exists([key(user)])?;
     if !had_codes {
-        insert_codes(connection, user, codes)?;
+        insert_codes(connection, user, codes, now)?;
     }
     let methods = before.methods.and(methods).with(Method::Several);
     let authentication = Authentication { at: now, methods, scope: Scope::Full };
@@ -37,25 +37,46 @@ pub(super) fn is_enrolled(
     Ok(Confirmed::Done { are_codes_new: !had_codes, authentication })
 }
 
+/// Why the user may not enrol one factor more in a session that knows this; `None` where they may.
+pub(super) fn refused(
+    connection: &Connection,
+    user: UserId,
+    known: Authentication,
+) -> Result<Option<Confirmed>, Failure> {
+    let enrolled = count(connection, user)?;
+    Ok(if enrolled > 0 && !known.methods.has(Method::Several) {
+        Some(Confirmed::FactorRequired)
+    } else if enrolled >= FACTORS_AT_MOST {
+        Some(Confirmed::TooMany)
+    } else {
+        None
+    })
+}
+
 /// Whether the user may have one factor more.
 pub(super) fn is_room(connection: &Connection, user: UserId) -> Result<bool, Failure> {
-    let enrolled: u32 = connection
-        .prepare_cached(
-            "SELECT count(*) FROM factors WHERE user_id = ? AND confirmed_at IS NOT NULL",
-        )?
-        .query_row([key(user)], |row| row.get(0))?;
-    Ok(enrolled < FACTORS_AT_MOST)
+    Ok(count(connection, user)? < FACTORS_AT_MOST)
+}
+
+/// How many a user has enrolled.
+fn count(connection: &Connection, user: UserId) -> Result<u32, Failure> {
+    let mut statement = connection.prepare_cached(
+        "SELECT count(*) FROM factors WHERE user_id = ? AND confirmed_at IS NOT NULL",
+    )?;
+    Ok(statement.query_row([key(user)], |row| row.get(0))?)
 }
 
 pub(super) fn insert_codes(
     connection: &Connection,
     user: UserId,
     codes: &[NewRecoveryCode],
+    now: Timestamp,
 ) -> Result<(), Failure> {
-    let mut insert = connection
-        .prepare_cached("INSERT INTO recovery_codes (id, user_id, hash) VALUES (?, ?, ?)")?;
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO recovery_codes (id, user_id, hash, made_at) VALUES (?, ?, ?, ?)",
+    )?;
     for code in codes {
-        insert.execute(params![code.id.as_i64(), key(user), code.hash.as_bytes()])?;
+        insert.execute(params![code.id.as_i64(), key(user), code.hash.as_bytes(), micros(now)])?;
     }
     Ok(())
 }
@@ -95,25 +116,27 @@ pub(super) fn save_authentication(
 }
 
 /// Gives a user's factors another number, in the row on which sessions begin too. A user who never
-/// had one gets the first, if it `begins`.
+/// had one gets the first, if it begins now. That is the time: a device that was remembered carries
+/// the number, which must not come again where what the user had was forgotten in between.
 pub(super) fn change_version(
     connection: &Connection,
     user: UserId,
-    begins: bool,
+    begins: Option<Timestamp>,
 ) -> Result<(), Failure> {
     let mut raise = connection.prepare_cached(
         "UPDATE factor_owners SET version = version + 1 WHERE user_id = ? RETURNING version",
     )?;
     let raised: Option<i64> = raise.query_row([key(user)], |row| row.get(0)).optional()?;
-    let version = match raised {
-        Some(version) => version,
-        None if begins => {
+    let version = match (raised, begins) {
+        (Some(version), _) => version,
+        (None, Some(now)) => {
+            let first = micros(now).max(1);
             connection
-                .prepare_cached("INSERT INTO factor_owners (user_id, version) VALUES (?, 1)")?
-                .execute([key(user)])?;
-            1
+                .prepare_cached("INSERT INTO factor_owners (user_id, version) VALUES (?, ?)")?
+                .execute(params![key(user), first])?;
+            first
         }
-        None => return Ok(()),
+        (None, None) => return Ok(()),
     };
     connection
         .prepare_cached("UPDATE users SET factors = ? WHERE id = ?")?

@@ -5,13 +5,14 @@ use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
 use super::columns::{key, micros};
-use super::enrolled::{authentication_of, insert_codes, is_enrolled, is_room};
+use super::enrolled::{authentication_of, insert_codes, is_enrolled, refused, save_authentication};
 pub(super) use super::enrolled::{change_every_version, change_version};
 use super::factor_proofs::{count_try, prove_again, step, waiting};
 use super::factor_row::of_user;
-use super::{SqliteStore, outbox, passkeys};
+use super::{SqliteStore, outbox, passkeys, sessions};
 use crate::factor::FactorId;
-use crate::session::DeviceName;
+use crate::session::{Authentication, DeviceName, RevokedReason};
+use crate::sign_in::{Method, Methods};
 use crate::store::failure::Failure;
 use crate::store::sql::statements;
 use crate::store::{
@@ -151,8 +152,8 @@ fn enrol(connection: &Connection, confirm: &ConfirmFactor) -> Result<Confirmed, 
     let Some(before) = authentication_of(connection, session, user, now)? else {
         return Ok(Confirmed::SessionEnded);
     };
-    if !is_room(connection, user)? {
-        return Ok(Confirmed::TooMany);
+    if let Some(refused) = refused(connection, user, before)? {
+        return Ok(refused);
     }
     connection
         .prepare_cached("UPDATE factors SET confirmed_at = ?, last_step = ? WHERE id = ?")?
@@ -177,17 +178,28 @@ fn set_name(
 }
 
 fn remove_one(connection: &Connection, remove: &RemoveFactor) -> Result<Removed, Failure> {
-    if authentication_of(connection, remove.session, remove.user, remove.now)?.is_none() {
+    let RemoveFactor { id, user, session, now, .. } = *remove;
+    let Some(known) = authentication_of(connection, session, user, now)? else {
         return Ok(Removed::SessionEnded);
-    }
-    let enrolled = enrolled(connection, remove.user)?;
-    if enrolled.iter().all(|(id, _)| *id != remove.id.as_i64()) {
+    };
+    let enrolled = enrolled(connection, user)?;
+    if enrolled.iter().all(|(own, _)| *own != id.as_i64()) {
         return Ok(Removed::Unknown);
     }
-    if enrolled.len() == 1 && remove.keeps_one {
+    if !known.methods.has(Method::Several) {
+        return Ok(Removed::FactorRequired);
+    }
+    let is_last = enrolled.len() == 1;
+    if is_last && remove.keeps_one {
         return Ok(Removed::LastOne);
     }
-    remove_enrolled(connection, remove.user, remove.id)?;
+    remove_enrolled(connection, user, id, now)?;
+    // Which sessions it has begun is not known.
+    sessions::revoke_of_user(connection, user, Some(session), RevokedReason::FactorRemoved, now)?;
+    if is_last {
+        let methods = known.methods.without_factors();
+        save_authentication(connection, session, Authentication { methods, ..known })?;
+    }
     outbox::queue(connection, &remove.mails, MailBounds::OF_ACTS)?;
     Ok(Removed::Done)
 }
@@ -198,6 +210,7 @@ pub(super) fn remove_enrolled(
     connection: &Connection,
     user: UserId,
     id: FactorId,
+    now: Timestamp,
 ) -> Result<Option<String>, Failure> {
     let enrolled = enrolled(connection, user)?;
     let left = enrolled.len().saturating_sub(1);
@@ -209,7 +222,7 @@ pub(super) fn remove_enrolled(
             .prepare_cached("DELETE FROM recovery_codes WHERE user_id = ?")?
             .execute([key(user)])?;
     }
-    change_version(connection, user, true)?;
+    change_version(connection, user, Some(now))?;
     Ok(Some(kind))
 }
 
@@ -223,25 +236,31 @@ fn enrolled(connection: &Connection, user: UserId) -> Result<Vec<(i64, String)>,
 }
 
 fn replace_codes(connection: &Connection, set: &SetRecoveryCodes) -> Result<CodesSet, Failure> {
-    if authentication_of(connection, set.session, set.user, set.now)?.is_none() {
-        return Ok(CodesSet::SessionEnded);
-    }
+    let known = authentication_of(connection, set.session, set.user, set.now)?;
+    let Some(known) = known else { return Ok(CodesSet::SessionEnded) };
     let has_one = connection
         .prepare_cached("SELECT 1 FROM factors WHERE user_id = ? AND confirmed_at IS NOT NULL")?
         .exists([key(set.user)])?;
     if !has_one {
         return Ok(CodesSet::NoFactor);
     }
+    if !known.methods.has(Method::Several) {
+        return Ok(CodesSet::FactorRequired);
+    }
     connection
         .prepare_cached("DELETE FROM recovery_codes WHERE user_id = ?")?
         .execute([key(set.user)])?;
-    insert_codes(connection, set.user, &set.codes)?;
+    insert_codes(connection, set.user, &set.codes, set.now)?;
     outbox::queue(connection, &set.mails, MailBounds::OF_ACTS)?;
     Ok(CodesSet::Done)
 }
 
 /// Removes all that a user has. How many factors were enrolled.
-pub(super) fn remove_all(connection: &Connection, user: UserId) -> Result<u64, Failure> {
+pub(super) fn remove_all(
+    connection: &Connection,
+    user: UserId,
+    now: Timestamp,
+) -> Result<u64, Failure> {
     let enrolled: u64 = connection
         .prepare_cached(
             "SELECT count(*) FROM factors WHERE user_id = ? AND confirmed_at IS NOT NULL",
@@ -252,18 +271,22 @@ pub(super) fn remove_all(connection: &Connection, user: UserId) -> Result<u64, F
         .prepare_cached("DELETE FROM recovery_codes WHERE user_id = ?")?
         .execute([key(user)])?;
     if enrolled > 0 {
-        change_version(connection, user, true)?;
+        change_version(connection, user, Some(now))?;
     }
     Ok(enrolled)
 }
 
-/// Removes what was enrolled since a token was made or not long before, and with the last factor
-/// the recovery codes.
+/// Removes what was enrolled since a token was made or not long before, recovery codes that were
+/// made then, and with the last factor all of them.
 pub(super) fn remove_recent(
     connection: &Connection,
     user: UserId,
     token: TokenId,
+    now: Timestamp,
 ) -> Result<(), Failure> {
+    connection
+        .prepare_cached(statements::REMOVE_RECENT_CODES)?
+        .execute(params![key(user), token.as_i64()])?;
     let mut remove = connection.prepare_cached(statements::REMOVE_RECENT_FACTORS)?;
     let removed = remove.query_map(params![key(user), token.as_i64()], |row| row.get(0))?;
     if !removed.collect::<Result<Vec<bool>, _>>()?.contains(&true) {
@@ -274,7 +297,7 @@ pub(super) fn remove_recent(
             .prepare_cached("DELETE FROM recovery_codes WHERE user_id = ?")?
             .execute([key(user)])?;
     }
-    change_version(connection, user, true)
+    change_version(connection, user, Some(now))
 }
 
 pub(super) fn forget(connection: &Connection, user: UserId) -> Result<(), Failure> {
@@ -284,6 +307,21 @@ pub(super) fn forget(connection: &Connection, user: UserId) -> Result<(), Failur
         "DELETE FROM factor_owners WHERE user_id = ?",
     ] {
         connection.prepare_cached(sql)?.execute([key(user)])?;
+    }
+    connection.prepare_cached(statements::NO_FACTORS)?.execute([user.as_i64()])?;
+    forget_proofs(connection, user)
+}
+
+/// The user's sessions have proved no factor any more.
+fn forget_proofs(connection: &Connection, user: UserId) -> Result<(), Failure> {
+    let mut own = connection.prepare_cached(
+        "SELECT id, amr FROM sessions WHERE user_id = ? AND revoked_at IS NULL AND amr <> ''",
+    )?;
+    let rows = own.query_map([key(user)], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let rows: Vec<(i64, String)> = rows.collect::<Result<_, _>>()?;
+    let mut set = connection.prepare_cached("UPDATE sessions SET amr = ? WHERE id = ?")?;
+    for (id, amr) in rows {
+        set.execute(params![Methods::from_words(&amr).without_factors().to_string(), id])?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, named_params, params};
 
 use super::columns::{from_micros, key, micros, user_id};
-use super::enrolled::{authentication_of, is_enrolled, is_room};
+use super::enrolled::{authentication_of, is_enrolled, refused};
 use super::{factor_row, user_row};
 use crate::factor::FactorId;
 use crate::session::DeviceName;
@@ -81,8 +81,8 @@ pub(super) fn add(connection: &Connection, add: &AddPasskey) -> Result<Confirmed
     if owner_id(connection, &add.credential)?.is_some() {
         return Ok(Confirmed::Taken);
     }
-    if !is_room(connection, user)? {
-        return Ok(Confirmed::TooMany);
+    if let Some(refused) = refused(connection, user, before)? {
+        return Ok(refused);
     }
     if !use_up(connection, add.challenge, now)? {
         return Ok(Confirmed::Unknown);

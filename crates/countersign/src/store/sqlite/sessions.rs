@@ -84,7 +84,7 @@ impl SessionStore for SqliteStore {
         self.writer
             .run(move |c| {
                 // Whoever ends all sessions wants every device asked again.
-                factors::change_version(c, user, false)?;
+                factors::change_version(c, user, None)?;
                 revoke_of_user(c, user, keep, reason, now)
             })
             .await

@@ -233,9 +233,9 @@ fn clear(
 ) -> Result<(), Failure> {
     match leftovers {
         Leftovers::Stay => Ok(()),
-        Leftovers::RecentFactors => factors::remove_recent(connection, user, take.id),
+        Leftovers::RecentFactors => factors::remove_recent(connection, user, take.id, take.now),
         Leftovers::FactorsAndTokens => {
-            factors::remove_all(connection, user)?;
+            factors::remove_all(connection, user, take.now)?;
             end_every_token(connection, user, take.now)
         }
     }

@@ -276,6 +276,7 @@ pub const TABLES: &[Table] = &[
         column("id", Kind::Integer),
         column("user_id", Kind::Id),
         column("hash", Kind::Bytes),
+        column("made_at", Kind::Integer),
     ] },
     // By the order in which they were made, which counts where two were made in one moment.
     Table { name: "signing_keys", key: 1, numbered: true, columns: &[

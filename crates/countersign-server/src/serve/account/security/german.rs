@@ -93,7 +93,10 @@ pub(in crate::serve::account) const GERMAN: &[(&str, &str)] = &[
         "Ihr Passwort ist geändert. Andere Geräte wurden abgemeldet.",
     ),
     ("Thank you. Now do it again.", "Danke. Tun Sie es jetzt noch einmal."),
-    ("It is removed.", "Es ist entfernt."),
+    (
+        "It is removed. Other devices were logged out.",
+        "Es ist entfernt. Andere Geräte wurden abgemeldet.",
+    ),
     // What is wrong.
     (
         "This form came from another place. Send it from this page.",

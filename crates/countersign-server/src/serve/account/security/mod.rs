@@ -295,5 +295,5 @@ const DONE: &[(&str, &str)] = &[
     ("named", "It has its name."),
     ("password", "Your password is changed. Other devices were logged out."),
     ("proved", "Thank you. Now do it again."),
-    ("removed", "It is removed."),
+    ("removed", "It is removed. Other devices were logged out."),
 ];

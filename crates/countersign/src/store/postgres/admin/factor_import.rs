@@ -64,10 +64,10 @@ pub(super) async fn import(
         transaction.prepare_cached("SELECT 1 FROM recovery_codes WHERE user_id = $1").await?;
     let had_codes = !transaction.query(&statement, &[&owner]).await?.is_empty();
     if !had_codes && !import.codes.is_empty() {
-        insert_codes(&transaction, import.user, &import.codes).await?;
+        insert_codes(&transaction, import.user, &import.codes, by.now).await?;
         imported.are_codes_new = true;
     }
-    change_version(&transaction, import.user, true).await?;
+    change_version(&transaction, import.user, Some(by.now)).await?;
     let detail = imported.added.to_string();
     let told = line(by, AuditKind::FactorsImported, Some(import.user), None, &detail);
     audit::noted(transaction, imported, vec![told]).await

@@ -22,7 +22,7 @@ pub(super) async fn all(
     let operator = hold(&transaction, &[id], by).await?;
     let user = users::by_id(&transaction, id).await?.ok_or(AdminError::Gone)?;
     by.is_let(operator.as_ref(), std::iter::once((&user, &user)))?;
-    let removed = factors::remove_all(&transaction, id).await?;
+    let removed = factors::remove_all(&transaction, id, by.now).await?;
     if removed == 0 {
         return audit::noted(transaction, 0, Vec::new()).await;
     }
@@ -44,7 +44,7 @@ pub(super) async fn one(
     let operator = hold(&transaction, &[id], by).await?;
     let user = users::by_id(&transaction, id).await?.ok_or(AdminError::Gone)?;
     by.is_let(operator.as_ref(), std::iter::once((&user, &user)))?;
-    let kind = factors::remove_enrolled(&transaction, id, factor).await?;
+    let kind = factors::remove_enrolled(&transaction, id, factor, by.now).await?;
     let kind = kind.ok_or(AdminError::Gone)?;
     sessions::revoke_of_user(&transaction, id, None, RevokedReason::Admin, by.now).await?;
     outbox::queue(&transaction, mails, MailBounds::OF_ACTS).await?;

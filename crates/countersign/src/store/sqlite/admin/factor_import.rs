@@ -22,7 +22,7 @@ pub(super) fn import(
         super::operators::operator(connection, by)?.as_ref(),
         std::iter::once((&user, &user)),
     )?;
-    let imported = take(connection, import)?;
+    let imported = take(connection, import, by.now)?;
     if imported.added == 0 {
         return audit::noted(connection, imported, Vec::new());
     }
@@ -31,7 +31,11 @@ pub(super) fn import(
     audit::noted(connection, imported, vec![told])
 }
 
-fn take(connection: &Connection, import: &ImportFactors) -> Result<FactorsImported, Failure> {
+fn take(
+    connection: &Connection,
+    import: &ImportFactors,
+    now: Timestamp,
+) -> Result<FactorsImported, Failure> {
     let mut imported = FactorsImported::default();
     let mut insert = connection.prepare_cached(
         "INSERT INTO factors (id, user_id, kind, name, sealed, last_step, created_at,
@@ -64,9 +68,9 @@ fn take(connection: &Connection, import: &ImportFactors) -> Result<FactorsImport
         .prepare_cached("SELECT 1 FROM recovery_codes WHERE user_id = ?")?
         .exists([key(import.user)])?;
     if !had_codes && !import.codes.is_empty() {
-        insert_codes(connection, import.user, &import.codes)?;
+        insert_codes(connection, import.user, &import.codes, now)?;
         imported.are_codes_new = true;
     }
-    change_version(connection, import.user, true)?;
+    change_version(connection, import.user, Some(now))?;
     Ok(imported)
 }

@@ -20,7 +20,7 @@ pub(super) fn all(
 ) -> Acted<u64> {
     let user = users::by_id(connection, id)?.ok_or(AdminError::Gone)?;
     by.is_let(operator(connection, by)?.as_ref(), std::iter::once((&user, &user)))?;
-    let removed = factors::remove_all(connection, id)?;
+    let removed = factors::remove_all(connection, id, by.now)?;
     if removed == 0 {
         return audit::noted(connection, 0, Vec::new());
     }
@@ -43,7 +43,8 @@ pub(super) fn one(
 ) -> Acted<()> {
     let user = users::by_id(connection, id)?.ok_or(AdminError::Gone)?;
     by.is_let(operator(connection, by)?.as_ref(), std::iter::once((&user, &user)))?;
-    let kind = factors::remove_enrolled(connection, id, factor)?.ok_or(AdminError::Gone)?;
+    let removed = factors::remove_enrolled(connection, id, factor, by.now)?;
+    let kind = removed.ok_or(AdminError::Gone)?;
     sessions::revoke_of_user(connection, id, None, RevokedReason::Admin, by.now)?;
     outbox::queue(connection, mails, MailBounds::OF_ACTS)?;
     let told = line(by, AuditKind::FactorRemoved, Some(id), None, kind);

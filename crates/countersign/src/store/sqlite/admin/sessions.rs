@@ -133,7 +133,7 @@ pub(super) fn end_of_user(connection: &Connection, id: UserId, by: &Actor) -> Ac
     let user = users::by_id(connection, id)?.ok_or(AdminError::Gone)?;
     by.is_let(operator(connection, by)?.as_ref(), std::iter::once((&user, &user)))?;
     // Every device is asked for a factor again, as after the user's own logout everywhere.
-    change_version(connection, id, false)?;
+    change_version(connection, id, None)?;
     let ended = revoke_of_user(connection, id, None, RevokedReason::Admin, by.now)?;
     audit::noted(
         connection,

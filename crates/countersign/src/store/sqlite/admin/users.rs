@@ -209,7 +209,7 @@ pub(super) fn apply_edit(
     }
     let (groups, permissions) = grant(connection, id, &plan.grants)?;
     if plan.ends_sessions {
-        factors::change_version(connection, id, false)?;
+        factors::change_version(connection, id, None)?;
         sessions::revoke_of_user(connection, id, None, RevokedReason::UserInactive, by.now)?;
     }
     if plan.takes_a_superuser {
@@ -266,7 +266,7 @@ pub(super) fn apply_act(
     let plan = BulkPlan::of(&users, act, operator.as_ref(), by)?;
     if let Some(reason) = plan.ends_sessions {
         for id in users.iter().map(|user| user.id) {
-            factors::change_version(connection, id, false)?;
+            factors::change_version(connection, id, None)?;
             sessions::revoke_of_user(connection, id, None, reason, by.now)?;
         }
     }
