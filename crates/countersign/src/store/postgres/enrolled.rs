@@ -1,7 +1,7 @@
 //! What else changes when a factor is enrolled: the number of the user's factors, the recovery
 //! codes and what the session knows. Whoever changes it holds the user's row.
 
-use deadpool_postgres::Transaction;
+use deadpool_postgres::{GenericClient, Transaction};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
@@ -71,6 +71,12 @@ pub(super) async fn insert_codes(
         transaction.execute(&statement, &[&code.id.as_i64(), &user, &hash, &made_at]).await?;
     }
     Ok(())
+}
+
+/// Whether the user ever had a factor.
+pub(super) async fn had_one(client: &impl GenericClient, user: UserId) -> Result<bool, Failure> {
+    let statement = client.prepare_cached("SELECT 1 FROM factor_owners WHERE user_id = $1").await?;
+    Ok(!client.query(&statement, &[&user.to_string()]).await?.is_empty())
 }
 
 /// Holds the user's row, if it is here, as whatever begins a session holds it.

@@ -2,7 +2,7 @@
 //! begins a session does.
 
 use async_trait::async_trait;
-use deadpool_postgres::{GenericClient, Object, Transaction};
+use deadpool_postgres::{Object, Transaction};
 use jiff::Timestamp;
 
 use super::columns::{get, micros};
@@ -292,12 +292,6 @@ async fn count_try(client: &Object, pending: FactorId, until: Timestamp) -> Resu
         .await?;
     let most = i32::try_from(FACTOR_TRIES).unwrap_or(i32::MAX);
     Ok(client.execute(&statement, &[&pending.as_i64(), &micros(until), &most]).await? == 1)
-}
-
-/// Whether the user ever had a factor.
-pub(super) async fn had_one(client: &impl GenericClient, user: UserId) -> Result<bool, Failure> {
-    let statement = client.prepare_cached("SELECT 1 FROM factor_owners WHERE user_id = $1").await?;
-    Ok(!client.query(&statement, &[&user.to_string()]).await?.is_empty())
 }
 
 /// Removes all that a user has. How many factors were enrolled. The caller holds the user's row.

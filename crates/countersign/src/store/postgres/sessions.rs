@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use super::columns::{from_micros, get, micros, timestamptz, unknown, user_id};
-use super::{PostgresStore, devices, factor_proofs, factors, outbox};
+use super::{PostgresStore, devices, enrolled, factor_proofs, outbox};
 use crate::clock::seconds;
 use crate::password::EncodedPassword;
 use crate::session::rotation::RotationState;
@@ -140,7 +140,7 @@ async fn begin_on_factor(
                 return Ok(Begun::UserChanged);
             }
         }
-        None => factors::hold(transaction, user).await?,
+        None => enrolled::hold(transaction, user).await?,
     }
     if !factor_proofs::use_up(transaction, user, uses, begin.session.created_at).await? {
         return Ok(Begun::FactorUsed);
@@ -333,12 +333,12 @@ async fn end_of_user(
     reason: RevokedReason,
     now: Timestamp,
 ) -> Result<u64, Failure> {
-    if !factors::had_one(client, user).await? {
+    if !enrolled::had_one(client, user).await? {
         return revoke_of_user(client, user, keep, reason, now).await;
     }
     let transaction = client.transaction().await?;
-    factors::hold(&transaction, user).await?;
-    factors::change_version(&transaction, user, None).await?;
+    enrolled::hold(&transaction, user).await?;
+    enrolled::change_version(&transaction, user, None).await?;
     let ended = revoke_of_user(&transaction, user, keep, reason, now).await?;
     transaction.commit().await?;
     Ok(ended)
@@ -398,7 +398,7 @@ pub(super) async fn raise_some_versions(
     after: i64,
 ) -> Result<Option<i64>, Failure> {
     let transaction = client.transaction().await?;
-    let reached = factors::change_some_versions(&transaction, after).await?;
+    let reached = enrolled::change_some_versions(&transaction, after).await?;
     transaction.commit().await?;
     Ok(reached)
 }

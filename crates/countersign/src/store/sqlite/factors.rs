@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
 use super::columns::{key, micros};
+pub(super) use super::enrolled::change_version;
 use super::enrolled::{authentication_of, insert_codes, is_enrolled, refused, save_authentication};
-pub(super) use super::enrolled::{change_every_version, change_version};
 use super::factor_proofs::{count_try, prove_again, step, waiting};
 use super::factor_row::of_user;
 use super::{SqliteStore, outbox, passkeys, sessions};

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, ToSql, named_params, params};
 
 use super::columns::{key, micros};
 use super::session_row::{LISTED, session};
-use super::{SqliteStore, factor_proofs, factors, outbox, rotations};
+use super::{SqliteStore, enrolled, factor_proofs, outbox, rotations};
 use crate::clock::seconds;
 use crate::session::rotation::RotationState;
 use crate::session::{
@@ -84,7 +84,7 @@ impl SessionStore for SqliteStore {
         self.writer
             .run(move |c| {
                 // Whoever ends all sessions wants every device asked again.
-                factors::change_version(c, user, None)?;
+                enrolled::change_version(c, user, None)?;
                 revoke_of_user(c, user, keep, reason, now)
             })
             .await
@@ -337,7 +337,7 @@ pub(super) fn revoke_begun_by(
     began: Timestamp,
     now: Timestamp,
 ) -> Result<u64, Failure> {
-    factors::change_every_version(connection)?;
+    enrolled::change_every_version(connection)?;
     let ended = connection
         .prepare_cached(
             "UPDATE sessions SET revoked_at = ?, revoked_reason = ? WHERE created_at \
