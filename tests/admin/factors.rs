@@ -354,10 +354,10 @@ fn the_shell_lists_and_removes_them_too() {
         (&json!("totp"), &json!(10))
     );
     let done = world.cli(&["factor", "reset", "alice", "--noinput"]).ok();
-    assert!(done.contains("Removed the second factor of alice."), "{done}");
+    assert!(done.contains("Removed the second factor of alice (id 1)."), "{done}");
     mailbox.wait_with("alice@example.com", "A second factor was removed from your account");
     let done = world.cli(&["factor", "reset", "alice", "--noinput"]).ok();
-    assert!(done.contains("alice has no second factor."), "{done}");
+    assert!(done.contains("alice (id 1) has no second factor."), "{done}");
     world.browser().login("alice").expect(200);
 
     // Who has never proved the address may not be whose mailbox it is.
