@@ -4,7 +4,6 @@ use aws_lc_rs::digest::{Context, SHA256};
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 use super::Grants;
-use super::PermissionText;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 use crate::user::User;
 
@@ -69,8 +68,8 @@ pub(crate) fn of_group(name: &str, permissions: &[i64]) -> Fingerprint {
 }
 
 /// Of a permission's form.
-pub(super) fn of_permission(text: &PermissionText) -> Fingerprint {
-    of(&[&text.app, &text.codename, &text.name])
+pub(super) fn of_permission(app: &str, codename: &str, name: &str) -> Fingerprint {
+    of(&[app, codename, name])
 }
 
 /// Each part with its length before it, so that no two lists of parts are one text.

@@ -206,6 +206,6 @@ impl PermissionText {
     /// # });
     /// ```
     pub fn fingerprint(&self) -> Fingerprint {
-        fingerprint::of_permission(self)
+        fingerprint::of_permission(&self.app, &self.codename, &self.name)
     }
 }
