@@ -89,10 +89,10 @@ pub(crate) async fn change_profile(
         seen = Some(found.user);
     }
     let asker = asker(&auth, &who, seen.as_ref());
-    done(auth.store().change_own_profile(asker, change, mailed).await?)?;
+    let (asked, user) = auth.store().change_own_profile(asker, change, mailed).await?;
+    done(asked)?;
     auth.user_cache().forget(id);
-    let user = auth.store().user_by_id(id).await?.ok_or_else(gone)?;
-    let user = auth.users().shown(user).await?;
+    let user = auth.users().shown(user.ok_or_else(gone)?).await?;
     Ok(Uncached::new(ProfileResponse { user }))
 }
 

@@ -8,7 +8,7 @@ use super::StoreError;
 use super::outbox::{MailBounds, NewMail};
 use super::tokens::NewToken;
 use crate::session::SessionId;
-use crate::user::{ProfileChange, UserId};
+use crate::user::{ProfileChange, User, UserId};
 
 /// What is asked of a store for users who change their own rows. Each operation is one transaction.
 /// Nothing is done where the session that asks has ended, nor where the row has another address
@@ -28,14 +28,16 @@ use crate::user::{ProfileChange, UserId};
 /// let mut change = ProfileChange::default();
 /// change.first_name = Some("Ada".to_owned());
 /// let change = || store.change_own_profile(by.clone(), change.clone(), Mailed::default());
-/// assert_eq!(change().await.unwrap(), ChangeAsked::Done);
+/// let (asked, user) = change().await.unwrap();
+/// assert_eq!((asked, user.unwrap().first_name.as_str()), (ChangeAsked::Done, "Ada"));
 /// store.revoke_user_sessions(ada.id, None, RevokedReason::LogoutAll, now).await.unwrap();
-/// assert_eq!(change().await.unwrap(), ChangeAsked::SessionEnded);
+/// assert_eq!(change().await.unwrap(), (ChangeAsked::SessionEnded, None));
 /// # });
 /// ```
 #[async_trait]
 pub trait OwnChangeStore: Send + Sync {
-    /// Changes a user's own fields, and issues the tokens and queues the mails with it.
+    /// Changes a user's own fields, and issues the tokens and queues the mails with it. The user as
+    /// this made them, where it was done: somebody else may change them a moment later.
     ///
     /// # Errors
     /// As for [`create_user`](super::UserStore::create_user).
@@ -44,7 +46,7 @@ pub trait OwnChangeStore: Send + Sync {
         by: Asker,
         change: ProfileChange,
         mailed: Mailed,
-    ) -> Result<ChangeAsked, StoreError>;
+    ) -> Result<(ChangeAsked, Option<User>), StoreError>;
 
     /// Issues tokens and queues their mails, as
     /// [`issue_tokens`](super::TokenStore::issue_tokens) does.

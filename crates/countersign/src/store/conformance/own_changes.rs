@@ -23,12 +23,13 @@ pub async fn a_change_of_the_profile_is_told_with_it(store: Arc<dyn AdminStore>)
     let (asker, change, mailed) = move_away(&*store, &ada, 1, 1).await;
     let gone = Asker { user: UserId::new(99), ..asker.clone() };
     let none = store.change_own_profile(gone, change.clone(), mailed.clone()).await.unwrap();
-    assert_eq!(none, ChangeAsked::SessionEnded);
+    assert_eq!(none, (ChangeAsked::SessionEnded, None));
     let undo = mailed.tokens[0].id;
     assert!(store.token(undo).await.unwrap().is_none());
     let done = store.change_own_profile(asker, change, mailed).await.unwrap();
-    assert_eq!(done, ChangeAsked::Done);
-    assert_eq!(store.user_by_id(ada.id).await.unwrap().unwrap().email, "away1@example.net");
+    assert_eq!(done.0, ChangeAsked::Done);
+    let row = store.user_by_id(ada.id).await.unwrap().unwrap();
+    assert_eq!((row.email.as_str(), done.1.as_ref()), ("away1@example.net", Some(&row)));
     assert!(!store.token(undo).await.unwrap().unwrap().is_used);
     assert_eq!(ids(&*store, MailState::Waiting).await, [1]);
 }
@@ -40,7 +41,7 @@ pub async fn a_change_of_the_profile_by_a_session_that_has_ended_is_not_done(
     let (asker, change, mailed) = move_away(&*store, &ada, 1, 1).await;
     let name = ProfileChange { first_name: Some("Eve".to_owned()), ..ProfileChange::default() };
     let ask = async |asker: &Asker, change: &ProfileChange, mailed: &Mailed| {
-        store.change_own_profile(asker.clone(), change.clone(), mailed.clone()).await.unwrap()
+        store.change_own_profile(asker.clone(), change.clone(), mailed.clone()).await.unwrap().0
     };
     // A session that nobody has, or another.
     for session in [session_id(9), new_session(2, UserId::new(99)).id] {
@@ -67,7 +68,7 @@ pub async fn a_change_of_an_address_that_was_another_when_it_was_read_is_not_don
     let (asker, change, mailed) = move_away(&*store, &ada, 1, 1).await;
     let ask = async |seen: SeenAddress| {
         let asker = Asker { seen: Some(seen), ..asker.clone() };
-        store.change_own_profile(asker, change.clone(), mailed.clone()).await.unwrap()
+        store.change_own_profile(asker, change.clone(), mailed.clone()).await.unwrap().0
     };
     let seen = asker.seen.clone().unwrap();
     let another = SeenAddress { address: "ADA@example.com".to_owned(), ..seen.clone() };
@@ -118,7 +119,7 @@ pub async fn an_address_that_is_changed_too_often_stays_and_is_told_to_nobody(
         let bounds = MailBounds { tokens_an_hour: 2, ..MailBounds::OF_ACTS };
         let asked = store.change_own_profile(asker, change, Mailed { bounds, ..mailed }).await;
         let is_within = number < 3;
-        assert_eq!(asked.unwrap() == ChangeAsked::Done, is_within, "{number}");
+        assert_eq!(asked.unwrap().0 == ChangeAsked::Done, is_within, "{number}");
         ada = store.user_by_id(ada.id).await.unwrap().unwrap();
     }
     assert_eq!(ada.email, "away2@example.net");
@@ -151,7 +152,7 @@ pub async fn a_thief_who_changes_the_address_in_a_loop_does_not_undo_an_undo(
                 let change = ProfileChange { email, ..ProfileChange::default() };
                 let asker = Asker { session: session.id, ..asker(&user, 1) };
                 let asked = node.change_own_profile(asker, change, Mailed::default()).await;
-                match asked.unwrap() {
+                match asked.unwrap().0 {
                     ChangeAsked::Done => told.notify_one(),
                     ChangeAsked::Stale => {}
                     _ => return,

@@ -9,7 +9,7 @@ use super::issue::issue_within;
 use super::{PostgresStore, users};
 use crate::store::failure::Failure;
 use crate::store::{Asker, ChangeAsked, Mailed, OwnChangeStore, SeenAddress, StoreError};
-use crate::user::ProfileChange;
+use crate::user::{ProfileChange, User};
 
 #[async_trait]
 impl OwnChangeStore for PostgresStore {
@@ -18,7 +18,7 @@ impl OwnChangeStore for PostgresStore {
         by: Asker,
         change: ProfileChange,
         mailed: Mailed,
-    ) -> Result<ChangeAsked, StoreError> {
+    ) -> Result<(ChangeAsked, Option<User>), StoreError> {
         write!(self, client => change_profile(client, &by, &change, &mailed))
     }
 
@@ -32,22 +32,23 @@ async fn change_profile(
     by: &Asker,
     change: &ProfileChange,
     mailed: &Mailed,
-) -> Result<ChangeAsked, Failure> {
+) -> Result<(ChangeAsked, Option<User>), Failure> {
     let transaction = client.transaction().await?;
     let email = change.email.as_ref().and_then(Option::as_ref);
     users::hold_names_of(&transaction, change.username.as_ref(), email).await?;
     let Some((before, address)) = hold(&transaction, by).await? else {
-        return Ok(ChangeAsked::SessionEnded);
+        return Ok((ChangeAsked::SessionEnded, None));
     };
     if let Some(refused) = refused(&transaction, by, Some(&address)).await? {
-        return Ok(refused);
+        return Ok((refused, None));
     }
     if !issue_within(&transaction, mailed).await? {
-        return Ok(ChangeAsked::TooMany);
+        return Ok((ChangeAsked::TooMany, None));
     }
     users::change_profile(&transaction, by.user, &before, change).await?;
+    let user = users::by_id(&transaction, by.user).await?;
     transaction.commit().await?;
-    Ok(ChangeAsked::Done)
+    Ok((ChangeAsked::Done, user))
 }
 
 async fn issue_own(

@@ -8,7 +8,7 @@ use super::issue::issue_with_mails;
 use super::{SqliteStore, sessions, users};
 use crate::store::failure::Failure;
 use crate::store::{Asker, ChangeAsked, Mailed, OwnChangeStore, SeenAddress, StoreError};
-use crate::user::ProfileChange;
+use crate::user::{ProfileChange, User};
 
 #[async_trait]
 impl OwnChangeStore for SqliteStore {
@@ -17,7 +17,7 @@ impl OwnChangeStore for SqliteStore {
         by: Asker,
         change: ProfileChange,
         mailed: Mailed,
-    ) -> Result<ChangeAsked, StoreError> {
+    ) -> Result<(ChangeAsked, Option<User>), StoreError> {
         self.writer.run(move |c| change_profile(c, &by, &change, &mailed)).await
     }
 
@@ -31,16 +31,17 @@ fn change_profile(
     by: &Asker,
     change: &ProfileChange,
     mailed: &Mailed,
-) -> Result<ChangeAsked, Failure> {
+) -> Result<(ChangeAsked, Option<User>), Failure> {
     if users::by_id(connection, by.user)?.is_none() {
-        return Ok(ChangeAsked::SessionEnded);
+        return Ok((ChangeAsked::SessionEnded, None));
     }
     // What is one too many leaves nothing behind: the row comes last.
     let asked = issue_own(connection, by, mailed)?;
-    if asked == ChangeAsked::Done {
-        users::update_profile(connection, by.user, change)?;
-    }
-    Ok(asked)
+    let user = match asked {
+        ChangeAsked::Done => users::update_profile(connection, by.user, change)?,
+        _ => None,
+    };
+    Ok((asked, user))
 }
 
 fn issue_own(connection: &Connection, by: &Asker, mailed: &Mailed) -> Result<ChangeAsked, Failure> {
