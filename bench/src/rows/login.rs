@@ -68,6 +68,11 @@ impl Login {
             .collect()
     }
 
+    /// What it sends, for another generator.
+    pub(super) fn into_requests(self) -> Vec<Vec<u8>> {
+        self.requests
+    }
+
     /// The refresh and the CSRF cookie of the last login.
     pub(crate) fn cookies(self) -> (String, String) {
         self.cookies.expect("a login")

@@ -56,9 +56,52 @@ pub(super) fn measure_open() -> Vec<Row> {
     let stock = Stock::of(TOKENS, Hash::Default);
     let server = Server::countersign(&stock.data(), Hash::Default);
     let tokens = stock.access_tokens(64, &issuer(&server));
-    [(200, OPEN_LOOPS[0]), (5_000, OPEN_LOOPS[1])]
+    let mut rows: Vec<Row> = [(200, OPEN_LOOPS[0]), (5_000, OPEN_LOOPS[1])]
         .into_iter()
         .flat_map(|(per_second, texts)| open_loop(&server, &stock, &tokens, per_second, texts))
+        .collect();
+    drop(server);
+    rows.extend(without_hashes(&stock));
+    rows
+}
+
+/// What a storm costs the others beside its hashes: as many logins a second as this machine can
+/// hash, where hashing costs next to nothing.
+fn without_hashes(stock: &Stock) -> Vec<Row> {
+    let server = Server::countersign(&stock.data(), Hash::Cheap);
+    let tokens = stock.access_tokens(64, &issuer(&server));
+    let requests = profiles(&tokens);
+    let logins = Login::of(&stock.names(1_000, 7)).into_requests();
+    let p99 = |rate_of_requests| {
+        percentile(&latencies(server.address, &requests, rate_of_requests, OPEN_RUN), 99)
+            .as_secs_f64()
+            * 1e3
+    };
+    [(200, WITHOUT_HASHES[0]), (5_000, WITHOUT_HASHES[1])]
+        .into_iter()
+        .map(|(rate_of_requests, what)| {
+            let (mut calm, mut stormy) = (Vec::new(), Vec::new());
+            for _ in 0..OPEN_RUNS {
+                calm.push(p99(rate_of_requests));
+                stormy.push(thread::scope(|scope| {
+                    let storm = scope.spawn(|| {
+                        latencies(server.address, &logins, 100, OPEN_RUN + Duration::from_secs(1))
+                    });
+                    thread::sleep(Duration::from_millis(500));
+                    let late = p99(rate_of_requests);
+                    storm.join().expect("the logins");
+                    late
+                }));
+            }
+            Row {
+                what,
+                measured: format!("{:.2} ms", median(stormy.clone())),
+                baseline: format!("calm: {:.2} ms", median(calm.clone())),
+                ratio: format!("{:.2} ×", median_ratio(&stormy, &calm)),
+                bar: "",
+                cleared: true,
+            }
+        })
         .collect()
 }
 
@@ -71,16 +114,7 @@ fn open_loop(
     rate_of_requests: u32,
     [latency, share]: [&'static str; 2],
 ) -> [Row; 2] {
-    let requests: Vec<Vec<u8>> = tokens
-        .iter()
-        .map(|token| {
-            format!(
-                "GET /accounts/profile HTTP/1.1\r\nHost: localhost\r\nAuthorization: \
-            Bearer {token}\r\n\r\n"
-            )
-            .into_bytes()
-        })
-        .collect();
+    let requests = profiles(tokens);
     let p99 = |address| {
         percentile(&latencies(address, &requests, rate_of_requests, OPEN_RUN), 99).as_secs_f64()
             * 1e3
@@ -123,6 +157,20 @@ fn open_loop(
     ]
 }
 
+/// A request for the profile of each.
+fn profiles(tokens: &[String]) -> Vec<Vec<u8>> {
+    tokens
+        .iter()
+        .map(|token| {
+            format!(
+                "GET /accounts/profile HTTP/1.1\r\nHost: localhost\r\nAuthorization: \
+                 Bearer {token}\r\n\r\n"
+            )
+            .into_bytes()
+        })
+        .collect()
+}
+
 /// Runs `calm` in the middle of a storm of logins, and notes how many there were a second.
 pub(super) fn in_a_storm<T>(
     server: &Server,
@@ -161,6 +209,10 @@ const OPEN_LOOPS: [[&str; 2]; 2] = [
         "99 of 100 of 5,000 profile requests a second (open loop), while 32 clients log in",
         "these logins beside 5,000 profile requests a second",
     ],
+];
+const WITHOUT_HASHES: [&str; 2] = [
+    "99 of 100 of 200 profile requests a second, while 100 logins a second hash next to nothing",
+    "99 of 100 of 5,000 profile requests a second, while 100 logins a second hash next to nothing",
 ];
 const OPEN_RUN: Duration = Duration::from_secs(3);
 const OPEN_RUNS: u64 = 5;

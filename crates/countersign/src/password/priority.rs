@@ -21,7 +21,8 @@ pub(crate) enum Lane {
 ///
 /// On Linux these are threads of `SCHED_BATCH`, which are in no hurry when they wake, at `nice` 8
 /// (a sixth of the weight of a normal thread) and 10 (a tenth). What is lower still would starve
-/// beside a busy neighbour: a hash is nothing that can wait for an idle machine.
+/// beside a busy neighbour: a hash is nothing that can wait for an idle machine
+/// (`docs/decisions/0115-hashing-is-no-idle-work.md`).
 pub(super) fn lower(lane: Lane) {
     let priority = match lane {
         Lane::Known => KNOWN,
