@@ -210,6 +210,11 @@ impl Settings {
         if !is_good_path(&self.base_path) {
             return Err(SettingsError::BasePath);
         }
+        for (name, text) in [("issuer", &self.issuer), ("audience", &self.audience)] {
+            if text.as_deref() == Some("") {
+                return Err(SettingsError::Empty { name });
+            }
+        }
         for (name, lifetime, least, most) in [
             ("access_lifetime", self.access_lifetime, 1, DAY),
             ("session_idle", self.session_idle, 60, 400 * DAY),
@@ -421,6 +426,12 @@ pub enum SettingsError {
          `.` and `~` only, like `/accounts`"
     )]
     BasePath,
+    /// A name without a letter: tokens that name nobody, and that verifiers refuse.
+    #[error("{name} is empty; leave it out, or give it a value")]
+    Empty {
+        /// The setting.
+        name: &'static str,
+    },
     /// Too short or too long.
     #[error("{name} must be between {least} and {most} seconds")]
     Lifetime {

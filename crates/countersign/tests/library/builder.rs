@@ -23,6 +23,8 @@ async fn a_mistake_stops_the_start_with_a_sentence_that_says_what_to_do() {
             "raise the latter or lower the former",
         ),
         (refusal(|b| b.base_path("accounts")).await, "must begin with a slash"),
+        (refusal(|b| b.issuer("")).await, "issuer is empty"),
+        (refusal(|b| b.audience("")).await, "audience is empty"),
         (
             refusal(|b| {
                 let mut cookies = CookieSettings::default();
