@@ -180,8 +180,12 @@ impl Auth {
         if base != self.settings().base_path {
             return None;
         }
-        let seen =
-            unread_bearer(headers).and_then(|token| self.unchanged(token, self.seconds()))?;
+        let now = self.seconds();
+        let seen = unread_bearer(headers).and_then(|token| self.same(token, now))?;
+        // From then on the routes must be asked: whoever answers for them reads the row again.
+        if now.abs_diff(seen.attached.read_at) >= self.read_again_after() {
+            return None;
+        }
         let who = Authenticated(self.counts(seen).and_then(whole).ok()?);
         Some(Written(who.profile()).into_response())
     }
@@ -272,12 +276,17 @@ impl Auth {
         }
     }
 
-    /// What is remembered of a token, if nothing has changed since.
+    /// What is remembered of a token, if nothing has changed since, and nobody is to read its row
+    /// again. Whoever gets nothing has to look: it may be their turn.
     fn unchanged(&self, token: &[u8], now: u64) -> Option<Arc<Seen<Attached>>> {
+        self.same(token, now).filter(|seen| !self.is_due(&seen.attached, now))
+    }
+
+    /// What is remembered of a token, if nothing has changed since.
+    fn same(&self, token: &[u8], now: u64) -> Option<Arc<Seen<Attached>>> {
         self.verifier().seen(token, now).filter(|seen| {
-            let is_fresh = seen.attached.moment == self.user_cache().moment()
-                && !self.is_due(&seen.attached, now);
-            is_fresh && !self.doubt().is_in(seen.claims.sid, seen.claims.iat)
+            seen.attached.moment == self.user_cache().moment()
+                && !self.doubt().is_in(seen.claims.sid, seen.claims.iat)
         })
     }
 

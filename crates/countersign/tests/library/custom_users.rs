@@ -170,6 +170,32 @@ async fn a_row_that_many_ask_for_is_read_again_by_one_of_them_before_it_is_too_o
 }
 
 #[tokio::test]
+async fn a_row_of_which_only_the_profile_is_asked_for_is_read_again_before_it_is_too_old() {
+    let (auth, app, members, clock, _directory) = world().await;
+    let answer = log_in(&app, "nick-41").await;
+    // As a server asks that looks for known profiles before it looks for a route.
+    let is_known = async || {
+        let request = with_token("GET", "/accounts/profile", text(&answer, "access_token"));
+        let is_known = auth.known_profile(request.uri().path(), request.headers()).is_some();
+        if !is_known {
+            assert_eq!(send(&app, request).await.0, StatusCode::OK);
+        }
+        is_known
+    };
+    let reads = || std::mem::take(&mut members.0.lock().unwrap().reads);
+    is_known().await;
+    reads();
+    clock.advance(3 * MINUTE);
+    assert!(is_known().await);
+    assert_eq!(reads(), 0);
+    clock.advance(MINUTE);
+    assert!(!is_known().await, "it is four minutes old, and counts for five");
+    assert_eq!(reads(), 1);
+    assert!(is_known().await);
+    assert_eq!(reads(), 0);
+}
+
+#[tokio::test]
 async fn a_table_that_is_down_turns_nobody_away_before_what_was_read_is_too_old() {
     let (_, app, members, clock, _directory) = world().await;
     let (first, answer) = (log_in(&app, "nick-41").await, {
