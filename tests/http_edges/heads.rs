@@ -7,7 +7,7 @@ use countersign_e2e::{Request, TestServer};
 use crate::{get, head, wire};
 
 #[test]
-fn there_is_exactly_one_host() {
+fn there_is_exactly_one_host_in_the_letters_of_one() {
     let world = TestServer::start();
     for (name, lines) in [
         ("none", vec!["GET /healthz HTTP/1.1"]),
@@ -19,6 +19,10 @@ fn there_is_exactly_one_host() {
             "two, and an address in the target",
             vec!["GET http://a.example/healthz HTTP/1.1", "Host: a.example", "Host: b.example"],
         ),
+        ("with a space", vec!["GET /healthz HTTP/1.1", "Host: a b"]),
+        ("with a path", vec!["GET /healthz HTTP/1.1", "Host: a.example/b"]),
+        ("with a user", vec!["GET /healthz HTTP/1.1", "Host: ann@a.example"]),
+        ("beyond ASCII", vec!["GET /healthz HTTP/1.1", "Host: \u{e1}.example"]),
         ("none at a private endpoint", vec!["GET /accounts/profile HTTP/1.1"]),
         ("none where nothing is", vec!["GET /nothing HTTP/1.1"]),
     ] {
@@ -33,7 +37,10 @@ fn there_is_exactly_one_host() {
     }
     wire(&world).send(head(&["GET /healthz HTTP/1.0"])).answer().expect(200);
     wire(&world).send(head(&["GET /healthz HTTP/1.0", "Host: a.example"])).answer().expect(200);
-    wire(&world).send(head(&["GET /healthz HTTP/1.1", "hOST:a.example"])).answer().expect(200);
+    for host in ["hOST:a.example", "Host: a.example:8000", "Host: [::1]:8000", "Host: a_b", "Host:"]
+    {
+        wire(&world).send(head(&["GET /healthz HTTP/1.1", host])).answer().expect(200);
+    }
 }
 
 #[test]

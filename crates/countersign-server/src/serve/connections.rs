@@ -235,8 +235,8 @@ fn is_peers_fault(error: &io::Error) -> bool {
     )
 }
 
-/// The largest head of a request that is read; a larger one is answered with 431. It bounds what a
-/// connection takes in memory.
+/// The largest head of a request that is waited for; a larger one is answered with 431. It bounds
+/// what a connection takes in memory: what came in one piece may be up to twice as large.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 
 const MAX_HEADERS: usize = 100;

@@ -258,7 +258,7 @@ impl Own {
         let profiles = self.edge.0.apps.profiles.as_ref()?;
         let is_plain = request.method() == Method::GET
             && request.body().is_end_stream()
-            && has_one_host(request)
+            && has_good_host(request)
             && !request.headers().contains_key(ORIGIN);
         if is_plain {
             profiles.known_profile(request.uri().path(), request.headers())
@@ -275,7 +275,7 @@ impl Own {
 
     async fn introspect(&self, request: Request<Incoming>) -> Response<Body> {
         match &self.edge.0.apps.manage {
-            _ if !has_one_host(&request) => more_than_one_host(),
+            _ if !has_good_host(&request) => no_good_host(),
             Some(manage) => manage.introspect(request.map(Drained::new), self.peer.ip()).await,
             None => self.answer(request).await,
         }
@@ -323,7 +323,7 @@ impl Own {
         &self,
         request: Request<Incoming>,
     ) -> impl Future<Output = Response<Body>> + Send + 'static {
-        let host_is_good = has_one_host(&request);
+        let host_is_good = has_good_host(&request);
         // A client that waits to be told to go on has not sent the body. It is not asked for it
         // when the answer is no.
         let has_sent = !request.headers().contains_key(EXPECT);
@@ -349,7 +349,7 @@ impl Own {
                     Ok(response) => response,
                     Err(never) => match never {},
                 },
-                None => more_than_one_host(),
+                None => no_good_host(),
             }
         }
     }
@@ -433,15 +433,21 @@ fn asks_whence(path: &str) -> bool {
         || path.strip_suffix('/').unwrap_or(path).ends_with("/profile/export")
 }
 
-fn more_than_one_host() -> Response<Body> {
-    Problem::new(Code::BadRequest).detail("Send exactly one Host header.").into_response()
+fn no_good_host() -> Response<Body> {
+    Problem::new(Code::BadRequest)
+        .detail("Send exactly one Host header, with a name or an address, and a port.")
+        .into_response()
 }
 
-/// RFC 9112, 3.2: one `Host`, or in HTTP/1.0 none.
-fn has_one_host<B>(request: &Request<B>) -> bool {
+/// RFC 9112, 3.2: one `Host`, or in HTTP/1.0 none; in the letters that RFC 3986 gives to a host and
+/// a port, but for the comma, which stands between two.
+fn has_good_host<B>(request: &Request<B>) -> bool {
     let mut hosts = request.headers().get_all(HOST).into_iter();
     match (hosts.next(), hosts.next()) {
-        (Some(host), None) => !host.as_bytes().contains(&b','),
+        (Some(host), None) => host
+            .as_bytes()
+            .iter()
+            .all(|letter| letter.is_ascii_alphanumeric() || b".:-[]_~%!$&'()*+;=".contains(letter)),
         (None, None) => request.version() == Version::HTTP_10,
         _ => false,
     }
