@@ -6,7 +6,7 @@ use countersign::session::RevokedReason;
 use countersign::session::device::{
     DeviceBinding, DeviceKind, DeviceStanding, KeyPrint, Shown, Ticket,
 };
-use countersign::store::admin::{Actor, UserEdit};
+use countersign::store::admin::{Actor, HookStore, HookWants, UserEdit};
 use countersign::store::{Cursor, DeviceOffer, DeviceStore, Rotate, Rotation, What};
 
 use super::*;
@@ -571,3 +571,26 @@ fn a_name_is_held_before_the_row_whoever_changes_it() {
 }
 
 const WINDOW: Duration = Duration::from_secs(30);
+
+#[test]
+fn a_limit_binds_where_the_statistics_are_of_an_empty_table() {
+    run(async |url| {
+        let store = PostgresStore::connect(&url, 4).await.unwrap();
+        let wants = HookWants { hook: "all".to_owned(), events: vec!["user.created".to_owned()] };
+        store.set_hooks(vec![wants]).await.unwrap();
+        let shell = shell(&url).await;
+        for table in ["hook_lines", "hook_messages"] {
+            shell.batch_execute(&format!("VACUUM ANALYZE {table}")).await.unwrap();
+        }
+        for number in 0..300 {
+            make_user(&store, &format!("user{number}")).await;
+        }
+        // The database says when they are due.
+        let soon = Timestamp::now() + SignedDuration::from_mins(1);
+        let lease = soon + SignedDuration::from_mins(1);
+        for _ in 0..3 {
+            let claimed = store.claim_hook_messages("all", soon, lease, 8).await.unwrap();
+            assert_eq!(claimed.len(), 8);
+        }
+    });
+}

@@ -106,8 +106,9 @@ pub(super) async fn forget(client: &Object, key: AttemptKey) -> Result<(), Failu
 pub(super) async fn prune(client: &Object, before: Timestamp) -> Result<u64, Failure> {
     let statement = client
         .prepare_cached(
-            "DELETE FROM login_attempts WHERE key IN (SELECT key FROM login_attempts \
-            WHERE fades_at < $1 LIMIT 50000 FOR UPDATE SKIP LOCKED)",
+            "DELETE FROM login_attempts WHERE key = ANY(ARRAY(
+                SELECT key FROM login_attempts WHERE fades_at < $1 LIMIT 50000
+                FOR UPDATE SKIP LOCKED))",
         )
         .await?;
     Ok(client.execute(&statement, &[&micros(before)]).await?)

@@ -296,23 +296,24 @@ pub(super) async fn prune(
     // Two nodes that do this at once do not wait for each other, nor for a refresh.
     for (sql, before) in [
         (
-            "DELETE FROM changes WHERE number IN (SELECT number FROM changes WHERE at < $1 LIMIT \
-             $2 FOR UPDATE SKIP LOCKED)",
+            "DELETE FROM changes WHERE number = ANY(ARRAY(
+                 SELECT number FROM changes WHERE at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED))",
             changes,
         ),
         (
-            "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 LIMIT \
-             $2 FOR UPDATE SKIP LOCKED)",
+            "DELETE FROM sessions WHERE id = ANY(ARRAY(
+                 SELECT id FROM sessions WHERE expires_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED))",
             sessions,
         ),
         (
-            "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE revoked_at < $1 LIMIT \
-             $2 FOR UPDATE SKIP LOCKED)",
+            "DELETE FROM sessions WHERE id = ANY(ARRAY(
+                 SELECT id FROM sessions WHERE revoked_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED))",
             sessions,
         ),
         (
-            "DELETE FROM admin_sessions WHERE token_hash IN (SELECT token_hash FROM admin_sessions \
-             WHERE used_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)",
+            "DELETE FROM admin_sessions WHERE token_hash = ANY(ARRAY(
+                 SELECT token_hash FROM admin_sessions WHERE used_at < $1 LIMIT $2
+                 FOR UPDATE SKIP LOCKED))",
             sessions,
         ),
     ] {

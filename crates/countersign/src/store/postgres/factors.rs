@@ -387,13 +387,13 @@ async fn prune(
     let statement = client
         .prepare_cached(
             "WITH waited AS (
-                 DELETE FROM pending_logins WHERE id IN (
+                 DELETE FROM pending_logins WHERE id = ANY(ARRAY(
                      SELECT id FROM pending_logins WHERE expires_at < $1 LIMIT $3
-                     FOR UPDATE SKIP LOCKED) RETURNING id
+                     FOR UPDATE SKIP LOCKED)) RETURNING id
              ), never_proved AS (
-                 DELETE FROM factors WHERE id IN (
+                 DELETE FROM factors WHERE id = ANY(ARRAY(
                      SELECT id FROM factors WHERE confirmed_at IS NULL AND created_at < $2 LIMIT $3
-                     FOR UPDATE SKIP LOCKED) RETURNING id
+                     FOR UPDATE SKIP LOCKED)) RETURNING id
              )
              SELECT (SELECT count(*) FROM waited) + (SELECT count(*) FROM never_proved) AS gone",
         )

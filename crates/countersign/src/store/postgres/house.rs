@@ -89,14 +89,16 @@ pub(super) async fn correct_times(
         "UPDATE sessions SET expires_at = expires_at - (created_at - $1),
              last_used_at = least(last_used_at, $1),
              current_since = least(current_since, $1 / 1000000), created_at = $1
-         WHERE id IN (SELECT id FROM sessions WHERE created_at > $2 AND revoked_at IS NULL LIMIT $3
-             FOR UPDATE SKIP LOCKED)",
-        "UPDATE changes SET at = $1 WHERE number IN (SELECT number FROM changes WHERE at > $2 \
-         LIMIT $3 FOR UPDATE SKIP LOCKED)",
+         WHERE id = ANY(ARRAY(
+             SELECT id FROM sessions WHERE created_at > $2 AND revoked_at IS NULL LIMIT $3
+             FOR UPDATE SKIP LOCKED))",
+        "UPDATE changes SET at = $1 WHERE number = ANY(ARRAY(
+             SELECT number FROM changes WHERE at > $2 LIMIT $3 FOR UPDATE SKIP LOCKED))",
         "UPDATE admin_sessions SET created_at = least(created_at, $1),
              password_at = least(password_at, $1), used_at = $1
-         WHERE token_hash IN (SELECT token_hash FROM admin_sessions WHERE used_at > $2 LIMIT $3
-             FOR UPDATE SKIP LOCKED)",
+         WHERE token_hash = ANY(ARRAY(
+             SELECT token_hash FROM admin_sessions WHERE used_at > $2 LIMIT $3
+             FOR UPDATE SKIP LOCKED))",
     ] {
         let statement = client.prepare_cached(sql).await?;
         let corrected_now =

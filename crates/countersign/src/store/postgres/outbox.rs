@@ -158,10 +158,10 @@ async fn claim(
 ) -> Result<Vec<ClaimedMail>, Failure> {
     let statement = client
         .prepare_cached(
-            "UPDATE outbox SET leased_until = $1 WHERE id IN (
+            "UPDATE outbox SET leased_until = $1 WHERE id = ANY(ARRAY(
                  SELECT id FROM outbox
                  WHERE state = 'waiting' AND due_at <= $2 AND leased_until <= $2
-                 ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED)
+                 ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED))
              RETURNING id, sealed, tries, created_at, due_at",
         )
         .await?;
@@ -293,9 +293,9 @@ async fn prune(
 ) -> Result<u64, Failure> {
     let statement = client
         .prepare_cached(
-            "DELETE FROM outbox WHERE id IN (
+            "DELETE FROM outbox WHERE id = ANY(ARRAY(
                  SELECT id FROM outbox WHERE state = $1 AND created_at < $2 LIMIT $3
-                 FOR UPDATE SKIP LOCKED)",
+                 FOR UPDATE SKIP LOCKED))",
         )
         .await?;
     let mut gone = 0;

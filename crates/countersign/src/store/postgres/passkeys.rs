@@ -22,9 +22,9 @@ pub(super) async fn keep(client: &Object, new: &PasskeyChallenge) -> Result<(), 
                  SELECT id FROM passkey_challenges WHERE user_id = $2
                  ORDER BY expires_at DESC, id OFFSET $5
              ), gone AS (
-                 DELETE FROM passkey_challenges WHERE id IN (
+                 DELETE FROM passkey_challenges WHERE id = ANY(ARRAY(
                      SELECT id FROM passkey_challenges WHERE id IN (SELECT id FROM older)
-                     FOR UPDATE SKIP LOCKED)
+                     FOR UPDATE SKIP LOCKED))
              )
              INSERT INTO passkey_challenges (id, user_id, state, expires_at)
              VALUES ($1, $2, $3, $4)",
@@ -176,9 +176,9 @@ async fn use_up(
 pub(super) async fn prune(client: &Object, before: Timestamp, limit: u32) -> Result<u64, Failure> {
     let statement = client
         .prepare_cached(
-            "DELETE FROM passkey_challenges WHERE id IN (
+            "DELETE FROM passkey_challenges WHERE id = ANY(ARRAY(
                  SELECT id FROM passkey_challenges WHERE expires_at < $1 LIMIT $2
-                 FOR UPDATE SKIP LOCKED)",
+                 FOR UPDATE SKIP LOCKED))",
         )
         .await?;
     Ok(client.execute(&statement, &[&micros(before), &i64::from(limit)]).await?)

@@ -382,9 +382,9 @@ async fn make_user(client: &mut Object, register: &Register) -> Result<User, Fai
 async fn prune(client: &Object, before: Timestamp, limit: u32) -> Result<u64, Failure> {
     let statement = client
         .prepare_cached(
-            "DELETE FROM one_time_tokens WHERE id IN (
+            "DELETE FROM one_time_tokens WHERE id = ANY(ARRAY(
                  SELECT id FROM one_time_tokens WHERE expires_at < $1 LIMIT $2
-                 FOR UPDATE SKIP LOCKED)",
+                 FOR UPDATE SKIP LOCKED))",
         )
         .await?;
     Ok(client.execute(&statement, &[&micros(before), &i64::from(limit)]).await?)

@@ -200,8 +200,9 @@ const ADOPT: &str = "UPDATE audit_events SET xid = 0 WHERE id IN (
 pub(super) async fn forget(client: &Object, before: Timestamp, limit: u32) -> Result<u64, Failure> {
     let statement = client
         .prepare_cached(
-            "DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE at < $1 ORDER \
-             BY at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+            "DELETE FROM audit_events WHERE id = ANY(ARRAY(
+                 SELECT id FROM audit_events WHERE at < $1 ORDER BY at LIMIT $2
+                 FOR UPDATE SKIP LOCKED))",
         )
         .await?;
     Ok(client.execute(&statement, &[&micros(before), &i64::from(limit)]).await?)

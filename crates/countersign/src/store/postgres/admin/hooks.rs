@@ -325,10 +325,10 @@ async fn prune(
     let transaction = client.transaction().await?;
     let gone = transaction
         .execute(
-            "DELETE FROM hook_messages WHERE number IN (
+            "DELETE FROM hook_messages WHERE number = ANY(ARRAY(
                  SELECT number FROM hook_messages
                  WHERE created_at < $1 AND (state <> 'waiting' OR created_at < $2) LIMIT $3
-                 FOR UPDATE SKIP LOCKED)",
+                 FOR UPDATE SKIP LOCKED))",
             &[&done, &waiting, &limit],
         )
         .await?;
@@ -345,8 +345,12 @@ async fn prune(
 
 /// A message that an act is replacing is left for the next look: nobody waits for the act. The rows
 /// are looked at once more when they are held.
+///
+/// What is chosen is an array, here and wherever rows are held that others are passed over for: a
+/// list after `IN` may be chosen anew for each row of the table, which goes on passing over those
+/// that it holds itself, so that no limit binds.
 const CLAIM: &str = "UPDATE hook_messages SET leased_until = $1
-     WHERE state = 'waiting' AND leased_until <= $3 AND number IN (
+     WHERE state = 'waiting' AND leased_until <= $3 AND number = ANY(ARRAY(
          SELECT first.number FROM hook_lines AS line CROSS JOIN LATERAL (
              SELECT number FROM hook_messages
              WHERE user_id = line.user_id AND hook = line.hook AND state = 'waiting'
@@ -354,7 +358,7 @@ const CLAIM: &str = "UPDATE hook_messages SET leased_until = $1
          WHERE line.hook = $2 AND line.due_at <= $3 AND first.state = 'waiting'
              AND first.due_at <= $3 AND first.leased_until <= $3
              AND EXISTS (SELECT 1 FROM hooks WHERE name = $2 AND paused_at IS NULL)
-         ORDER BY line.due_at LIMIT $4 FOR NO KEY UPDATE OF line, first SKIP LOCKED)
+         ORDER BY line.due_at LIMIT $4 FOR NO KEY UPDATE OF line, first SKIP LOCKED))
      RETURNING number, id, event, data, created_at, tries, tried_since";
 
 const HOLD_LINE: &str = "SELECT 1 FROM hook_lines

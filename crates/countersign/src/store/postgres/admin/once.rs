@@ -73,10 +73,10 @@ pub(super) async fn keep(
 async fn forget(transaction: &Transaction<'_>, by: &Actor) -> Result<(), Failure> {
     let statement = transaction
         .prepare_cached(
-            "DELETE FROM idempotency_keys WHERE key_hash IN (
+            "DELETE FROM idempotency_keys WHERE key_hash = ANY(ARRAY(
                  SELECT key_hash FROM idempotency_keys
                  WHERE created_at < $1 AND created_at < (SELECT time FROM house) - $2 LIMIT 10
-                 FOR UPDATE SKIP LOCKED)",
+                 FOR UPDATE SKIP LOCKED))",
         )
         .await?;
     let before = micros(keys_kept_since(by.now));
