@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use countersign_e2e::{Browser, Wire, claims_of, eventually};
+use countersign_e2e::{Browser, DeviceKey, PASSWORD, Phone, Wire, claims_of, eventually};
 use serde_json::{Value, json};
 
 use super::*;
@@ -207,6 +207,23 @@ fn a_copy_that_would_end_the_session_is_not_good_and_ends_nothing() {
     }
     browser.refresh().expect(200);
     browser.get("/accounts/profile").expect(200);
+}
+
+#[test]
+fn a_token_of_a_native_client_is_no_cookie_with_a_key_or_without() {
+    let world = managed();
+    world.user("alice");
+    let token = introspector(&world);
+    let login = json!({"username": "alice", "password": PASSWORD, "transport": "body"});
+    let plain: Value =
+        world.request("POST", "/accounts/login").json(&login).send().expect(200).json();
+    let mut phone =
+        Phone::new(DeviceKey::new(), &format!("http://localhost:{}", world.address().port()));
+    phone.login(&world, "alice").expect(200);
+    for copied in [plain["refresh_token"].as_str().unwrap(), &phone.refresh_token] {
+        let body = json!({"cookie": format!("refreshtoken={copied}"), "access": true});
+        assert_eq!(look(&world, &token, &body), json!({"active": false}));
+    }
 }
 
 #[test]

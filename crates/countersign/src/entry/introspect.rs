@@ -64,7 +64,7 @@ impl Auth {
             Err(_) => {}
         }
         match self.refresh_tokens().verify(token, self.seconds()) {
-            Ok(claims) => self.look_at(claims, &by_native(self, None)).await,
+            Ok(claims) => self.look_at(claims, None, &by_native(self, None)).await,
             Err(_) => Ok(None),
         }
     }
@@ -88,12 +88,14 @@ impl Auth {
             return Ok(None);
         };
         let shown = device::shown(self, &headers, claims.sid);
-        self.look_at(claims, &shown).await
+        self.look_at(claims, Some(Transport::Cookie), &shown).await
     }
 
+    /// What is known of a refresh token that came on this path, or on that of its session.
     async fn look_at(
         &self,
         claims: RefreshClaims,
+        path: Option<Transport>,
         shown: &Shown,
     ) -> Result<Option<Introspection>, Problem> {
         self.moment()?;
@@ -114,7 +116,8 @@ impl Auth {
         };
         let (now, window) = (self.now(), self.settings().race_window);
         // What a refresh would come to; and nothing of it is done.
-        let decided = decide(Some(&row), &presented, row.transport, shown, now, window);
+        let path = path.unwrap_or(row.transport);
+        let decided = decide(Some(&row), &presented, path, shown, now, window);
         let (user_id, transport, standing) = match decided {
             Ok(decided) if matches!(decided.decision, Decision::Mint { .. }) => {
                 (decided.row.user_id, decided.row.transport, decided.standing)
