@@ -171,7 +171,7 @@ async fn post_or_note(services: &Services) -> Option<Post> {
 
 fn no_such_group(name: &str) -> CommandError {
     CommandError::new(format!(
-        "there is no group {name:?}; the admin site and the management API list them"
+        "there is no group {name:?}; make it in the admin site or by the management API"
     ))
 }
 
