@@ -307,6 +307,26 @@ fn nobody_gives_a_permission_they_lack_to_who_has_it_by_a_group() {
     what_a_group_gives_is_given_by_who_has_it(&node(&Cluster::shared().database()).start());
 }
 
+#[test]
+fn numbers_in_metadata_come_back_as_they_were_given() {
+    for builder in [TestServer::builder().set("manage", "on"), node(&Cluster::shared().database())]
+    {
+        let world = builder.start();
+        let token = token(&world, "importer", USERS);
+        let numbers = [f64::MAX, f64::MIN, 1.234567890123456e25, 0.123_456_789_012_345_68];
+        let body = json!({"username": "ada", "metadata": {"n": numbers}});
+        let made = post(&world, &token, "/users", &body).expect(201).json();
+        let path = format!("/users/{}", made["id"]);
+        let change = ask(&world, &token, "PATCH", &path).header("if-match", "*");
+        let changed = change.json(&json!({"metadata": {"n": numbers}})).send().expect(200).json();
+        for shown in [made, changed, get(&world, &token, &path).expect(200).json()] {
+            let shown = shown["metadata"]["n"].as_array().unwrap().clone();
+            let shown: Vec<_> = shown.iter().map(|number| number.as_f64().unwrap()).collect();
+            assert_eq!(shown, numbers);
+        }
+    }
+}
+
 fn an_invitation_is_sent_again_once(world: &TestServer, mailbox: &Mailbox) {
     let token = token(world, "inviter", &["auth.add_user"]);
     let invite = |key: &str, body: &Value| {

@@ -30,6 +30,8 @@ fn who_logged_in_on_sqlite_goes_on_on_postgresql_and_back_again() {
     let cluster = Cluster::shared();
     let (url, mut home) = (cluster.database(), on_sqlite());
     let alice = home.user("alice");
+    let numbers = r#"{"n": [1.234567890123456e25, 1.2345678901234568e18, 1.7976931348623157e308]}"#;
+    home.cli(&["user", "set", "alice", "--metadata", numbers]).ok();
     let (mut stays, mut ended) = (home.logged_in("alice"), home.logged_in("alice"));
     let mut native = home.native();
     native.login("alice").expect(200);

@@ -152,6 +152,7 @@ macro_rules! store_tests {
     ($open:expr) => {
         $crate::store_tests! { @one $open, users:
             a_user_comes_back_as_it_was_made,
+            numbers_in_metadata_come_back_as_they_were_given,
             a_login_finds_the_exact_name_then_the_folded_one_then_the_only_address,
             a_name_is_taken_by_its_folding_and_by_another_users_address,
             nobody_takes_an_address_that_another_active_user_has_in_whatever_form,

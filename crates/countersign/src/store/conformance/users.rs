@@ -25,6 +25,28 @@ pub async fn a_user_comes_back_as_it_was_made(store: Arc<dyn AdminStore>) {
     assert_eq!(store.user_by_id(UserId::new(999)).await.unwrap(), None);
 }
 
+pub async fn numbers_in_metadata_come_back_as_they_were_given(store: Arc<dyn AdminStore>) {
+    let numbers = [
+        f64::MAX,
+        f64::MIN,
+        f64::MIN_POSITIVE,
+        5e-324,
+        1.234567890123456e25,
+        1.2345678901234568e18,
+        0.123_456_789_012_345_68,
+        9_007_199_254_740_993.0,
+        2.004_800_000_000_000_4e-7,
+        -1.5,
+    ];
+    let mut new = new_user("alice", "");
+    new.metadata.insert("n".to_owned(), numbers.to_vec().into());
+    let made = store.create_user(new, noon()).await.unwrap();
+    let read = store.user_by_id(made.id).await.unwrap().unwrap();
+    let read: Vec<_> =
+        read.metadata["n"].as_array().unwrap().iter().map(|n| n.as_f64().unwrap()).collect();
+    assert_eq!(read, numbers);
+}
+
 pub async fn a_login_finds_the_exact_name_then_the_folded_one_then_the_only_address(
     store: Arc<dyn AdminStore>,
 ) {

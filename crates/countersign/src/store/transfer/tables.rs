@@ -167,14 +167,16 @@ fn canonical(text: &str) -> Result<String, StoreError> {
 fn respell(json: &mut Json) {
     match json {
         Json::Number(number) => {
-            // `1e5`, `100000.0` and `100000` are one number to PostgreSQL.
+            // `1e5`, `100000.0` and `100000` are one number to PostgreSQL, which writes the digits
+            // that it was given, and not others that stand for the same double.
             if let Some(float) =
                 number.as_f64().filter(|float| number.is_f64() && float.fract() == 0.0)
             {
-                if (0.0..18_446_744_073_709_551_616.0).contains(&float) {
-                    *number = (float as u64).into();
-                } else if (-9_223_372_036_854_775_808.0..0.0).contains(&float) {
-                    *number = (float as i64).into();
+                let digits = float.to_string();
+                if let Ok(digits) = digits.parse::<u64>() {
+                    *number = digits.into();
+                } else if let Ok(digits) = digits.parse::<i64>() {
+                    *number = digits.into();
                 }
             }
         }
@@ -427,6 +429,12 @@ mod tests {
             (r#"{"b": 1, "a": [1e5, -0.0]}"#, r#"{"a":[100000,0],"b":1}"#),
             (r#"{"a": 1e16}"#, r#"{"a": 10000000000000000}"#),
             (r#"{"a": 0.10, "b": {"d": 1, "c": 2}}"#, r#"{"b": {"c": 2, "d": 1}, "a": 0.1}"#),
+            (r#"{"a": 1.2345678901234568e18}"#, r#"{"a": 1234567890123456800}"#),
+            (r#"{"a": 1.234567890123456e25}"#, r#"{"a": 12345678901234560000000000}"#),
+            (
+                r#"{"a": 1.7976931348623157e308}"#,
+                &format!("{{\"a\": 17976931348623157{:0292}}}", 0),
+            ),
         ] {
             assert_eq!(canonical(one).unwrap(), canonical(other).unwrap());
         }
