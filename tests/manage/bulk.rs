@@ -67,6 +67,52 @@ fn a_body_that_is_sent_again_under_its_key_makes_nobody_twice() {
     assert_eq!(world.sql("SELECT count(*) FROM users").trim(), "100");
 }
 
+/// The first line of each pair takes longer by itself: its password is hashed.
+fn the_first_line_of_a_name_or_an_address_wins(world: &TestServer) {
+    let token = token(world, "importer", USERS);
+    let mut lines = Vec::new();
+    for pair in 0..20 {
+        let first = |name: String, email: String| {
+            json!({
+                "username": name, "email": email, "password": "a long and winding road",
+                "metadata": {"first": true},
+            })
+        };
+        let second = |name: String, email: String| json!({"username": name, "email": email});
+        let address = format!("s{pair}@example.com");
+        lines.extend([
+            first(format!("straße{pair}"), String::new()),
+            second(format!("STRASSE{pair}"), String::new()),
+            first(format!("owner{pair}"), address.clone()),
+            second(format!("other{pair}"), address.to_uppercase()),
+            second(address.to_uppercase(), String::new()),
+            second(format!("Owner{pair}"), format!("free{pair}@example.com")),
+            first(format!("Äda{pair}@example.com"), String::new()),
+            second(format!("third{pair}"), format!("äda{pair}@EXAMPLE.com")),
+        ]);
+    }
+    let body: Vec<_> = lines.iter().map(Value::to_string).collect();
+    let answered = answers(&send(world, &token, body.join("\n")).expect(200));
+    for (line, answer) in lines.iter().zip(&answered) {
+        let is_first = line.get("metadata").is_some();
+        assert_eq!(answer["status"], if is_first { 201 } else { 400 }, "{line} {answer}");
+        if is_first {
+            let read = get(world, &token, &format!("/users/{}", answer["id"])).expect(200).json();
+            assert_eq!(
+                (&read["metadata"], &read["has_password"]),
+                (&line["metadata"], &json!(true))
+            );
+        }
+    }
+    assert_eq!(answered.len(), lines.len());
+}
+
+#[test]
+fn of_lines_with_one_name_or_address_the_first_wins() {
+    the_first_line_of_a_name_or_an_address_wins(&managed());
+    the_first_line_of_a_name_or_an_address_wins(&node(&Cluster::shared().database()).start());
+}
+
 #[test]
 fn too_much_at_once_is_refused_and_nothing_is_done() {
     let world = managed();

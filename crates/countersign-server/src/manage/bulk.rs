@@ -1,5 +1,7 @@
 //! `POST /manage/v1/users/bulk`: up to 1,000 users as JSON lines, and an answer a line.
 
+use std::collections::{BTreeSet, HashMap};
+
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
@@ -7,10 +9,11 @@ use axum::response::{IntoResponse, Response};
 use countersign::http::{
     BODY_LIMIT, Code, NotWhole, Problem, is_no_other_charset, is_plain, parse_fields, whole_body,
 };
-use countersign::user::UserId;
+use countersign::user::{Email, UserId, Username, fold, fold_address};
 use futures_util::{StreamExt, stream};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::sync::watch;
 use utoipa::ToSchema;
 
 use super::asked::{NoQuery, idempotency_key};
@@ -53,8 +56,9 @@ pub(super) struct LineAnswer {
     tag = "users",
     summary = "Make up to 1,000 users",
     description = "Each line is what `POST /manage/v1/users` takes; empty lines are left out. Each \
-        user is made by themselves: a line that does not do keeps no other from it. The answers \
-        come in the order of the lines.",
+        user is made by themselves: a line that does not do keeps no other from it. Of lines with \
+        the same user name or address the first that does wins. The answers come in the order of \
+        the lines.",
     params(("Idempotency-Key" = Option<String>, Header, description = "Counts for each line by its \
         number: the same body may be sent again")),
     request_body(content = String, content_type = "application/x-ndjson", description = "JSON \
@@ -84,9 +88,12 @@ pub(super) async fn bulk(
     }
     caller.still(&manage).await?;
     let caller = std::sync::Arc::new(caller);
+    let mut turns = Turns::default();
     let answers = stream::iter(lines).map(move |(number, line)| {
         let (manage, caller, key) = (manage.clone(), caller.clone(), key.clone());
+        let turn = turns.take(&line);
         async move {
+            let _until_answered = turn.come().await;
             let answer = one(&manage, &caller, number, &line, key.as_deref()).await;
             let mut text = serde_json::to_vec(&answer).unwrap_or_default();
             text.push(b'\n');
@@ -97,6 +104,69 @@ pub(super) async fn bulk(
     let headers =
         [(CONTENT_TYPE, axum::http::HeaderValue::from_static(KIND)), (CACHE_CONTROL, NO_STORE)];
     Ok((headers, body).into_response())
+}
+
+/// Who goes first of lines that want the same name or address. Which of two transactions at the
+/// same time wins is chance, so the later line waits until the one before it is answered.
+#[derive(Default)]
+struct Turns {
+    /// The last line that wants it. It is over once its sender is dropped.
+    last: HashMap<String, watch::Receiver<()>>,
+}
+
+struct Turn {
+    before: Vec<watch::Receiver<()>>,
+    mine: watch::Sender<()>,
+}
+
+impl Turns {
+    /// To be called for the lines in their order.
+    fn take(&mut self, line: &[u8]) -> Turn {
+        let (mine, end) = watch::channel(());
+        let before = wanted(line)
+            .into_iter()
+            .filter_map(|name| self.last.insert(name, end.clone()))
+            .collect();
+        Turn { before, mine }
+    }
+}
+
+impl Turn {
+    /// Waits for the lines before. Whoever waits for this one waits until what comes is dropped.
+    async fn come(self) -> watch::Sender<()> {
+        for mut line in self.before {
+            // Nothing is ever sent: it ends with the sender.
+            while line.changed().await.is_ok() {}
+        }
+        self.mine
+    }
+}
+
+/// What a line wants for itself alone. A user name may not be somebody else's address, so each
+/// stands here as a name is compared and as an address is.
+fn wanted(line: &[u8]) -> BTreeSet<String> {
+    #[derive(Deserialize)]
+    struct Names {
+        username: Option<String>,
+        email: Option<String>,
+    }
+    if line.len() > BODY_LIMIT {
+        return BTreeSet::new();
+    }
+    // A line that cannot be read makes nobody.
+    let Ok(names) = serde_json::from_slice::<Names>(line) else { return BTreeSet::new() };
+    let mut wanted = BTreeSet::new();
+    if let Some(text) = names.username
+        && let Ok(name) = Username::parse(&text)
+    {
+        wanted.extend([name.folded(), fold_address(name.as_str())]);
+    }
+    if let Some(text) = names.email
+        && let Ok(address) = Email::parse(&text)
+    {
+        wanted.extend([fold(text.trim()), fold_address(address.as_str())]);
+    }
+    wanted
 }
 
 async fn one(
