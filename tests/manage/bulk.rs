@@ -114,6 +114,38 @@ fn of_lines_with_one_name_or_address_the_first_wins() {
 }
 
 #[test]
+fn however_many_groups_a_line_names_the_store_is_asked_for_them_once() {
+    let (cluster, url) = (Cluster::shared(), Cluster::shared().database());
+    let database = url.rsplit('/').next().unwrap();
+    let mut world = node(&url).start();
+    let token = super_token(&world);
+    cluster
+        .sql(database, "INSERT INTO groups (name) SELECT 'g' || n FROM generate_series(1, 999) n");
+    let names: Vec<_> = (1..1_000).map(|number| format!("g{number}")).collect();
+    let lines = [
+        json!({"username": "ada", "groups": vec!["g1"; 1_000]}),
+        json!({"username": "bob", "groups": names}),
+        json!({"username": "eve", "groups": ["g1", "g2", "none", "nor this", "g1"]}),
+        json!({"username": "eve", "groups": vec!["g1"; 1_001]}),
+    ];
+    let lines = lines.map(|line| line.to_string());
+    let answered = answers(&send(&world, &token, lines.join("\n")).expect(200));
+    let groups = |answer: &Value| {
+        let read = get(&world, &token, &format!("/users/{}", answer["id"])).expect(200).json();
+        read["groups"].as_array().unwrap().len()
+    };
+    assert_eq!((groups(&answered[0]), groups(&answered[1])), (1, 999));
+    let errors = |answer: &Value| answer["problem"]["errors"]["groups"][0].clone();
+    assert_eq!(errors(&answered[2]), "There is no group \"none\".");
+    assert_eq!(errors(&answered[3]), "At most 1000.");
+    // A connection that ends tells what it did.
+    world.stop();
+    let committed = "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()";
+    let committed: u32 = cluster.sql(database, committed).parse().unwrap();
+    assert!(committed < 1_000, "{committed} transactions");
+}
+
+#[test]
 fn too_much_at_once_is_refused_and_nothing_is_done() {
     let world = managed();
     let token = token(&world, "importer", USERS);

@@ -1,5 +1,7 @@
 //! `GET /manage/v1/permissions`; and the ids of the groups and permissions that a request names.
 
+use std::collections::{BTreeSet, HashMap};
+
 use axum::extract::State;
 use axum::response::Response;
 use countersign::http::{Code, Problem};
@@ -12,7 +14,6 @@ use super::caller::Caller;
 use super::shown::shown;
 use super::state::Manage;
 use crate::admin::rules::Permit;
-use crate::operate::groups::group_id;
 
 /// Every permission.
 #[derive(Serialize, ToSchema)]
@@ -70,11 +71,12 @@ pub(super) async fn grants_of(
     let mut grants = before.clone();
     if let Some(names) = groups {
         few("groups", &names)?;
-        grants.groups.clear();
-        for name in names {
-            let found = group_id(&**store, &name).await?;
-            grants.groups.push(found.ok_or_else(|| unknown("groups", "group", &name))?);
-        }
+        let found = match names.as_slice() {
+            [] => Vec::new(),
+            names => store.groups_called(&each_once(names)).await?,
+        };
+        let ids = found.into_iter().map(|(id, name)| (name, id)).collect();
+        grants.groups = ids_of(&names, &ids, "groups", "group")?;
     }
     if let Some(names) = permissions {
         grants.permissions = permission_ids(manage, "own_permissions", names).await?;
@@ -98,18 +100,30 @@ pub(super) async fn permission_ids(
         return Ok(Vec::new());
     }
     let all = manage.services.store.permissions().await?;
-    let mut ids = Vec::with_capacity(names.len());
-    for name in names {
-        let is_it = |row: &&PermissionRow| full_name(row) == name;
-        ids.push(all.iter().find(is_it).ok_or_else(|| unknown(field, "permission", &name))?.id);
-    }
-    ids.sort_unstable();
-    ids.dedup();
-    Ok(ids)
+    let ids = all.iter().map(|row| (full_name(row), row.id)).collect();
+    ids_of(&names, &ids, field, "permission")
 }
 
-fn unknown(field: &'static str, what: &str, name: &str) -> Problem {
-    Problem::new(Code::ValidationError).field(field, format!("There is no {what} {name:?}."))
+fn each_once(names: &[String]) -> Vec<String> {
+    names.iter().collect::<BTreeSet<_>>().into_iter().cloned().collect()
+}
+
+/// What these names stand for, each once; or a 400 for the first that stands for nothing.
+fn ids_of(
+    names: &[String],
+    ids: &HashMap<String, i64>,
+    field: &'static str,
+    what: &str,
+) -> Result<Vec<i64>, Problem> {
+    let mut found = BTreeSet::new();
+    for name in names {
+        let id = ids.get(name).ok_or_else(|| {
+            Problem::new(Code::ValidationError)
+                .field(field, format!("There is no {what} {name:?}."))
+        })?;
+        found.insert(*id);
+    }
+    Ok(found.into_iter().collect())
 }
 
 /// The names of these permissions, such as those that a user was given alone.

@@ -30,6 +30,9 @@ pub trait GroupAdmin: Send + Sync {
         limit: u32,
     ) -> Result<Vec<GroupRow>, StoreError>;
 
+    /// Which of these names groups have, each once: the ids and the names, in no order.
+    async fn groups_called(&self, names: &[String]) -> Result<Vec<(i64, String)>, StoreError>;
+
     /// The group with its permissions, and the fingerprint of what its form shows.
     async fn group_record(&self, id: i64) -> Result<Option<GroupRecord>, StoreError>;
 

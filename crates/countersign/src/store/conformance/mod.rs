@@ -365,6 +365,7 @@ macro_rules! store_tests {
             permissions_are_made_changed_and_deleted,
             a_permission_that_somebody_changed_meanwhile_is_not_overwritten,
             a_group_is_made_changed_and_deleted_and_its_members_feel_it,
+            groups_are_found_by_their_names,
             groups_are_listed_by_what_they_begin_with_page_by_page,
         }
         $crate::store_tests! { @one $open, admin_acts:

@@ -166,6 +166,26 @@ pub async fn a_group_is_made_changed_and_deleted_and_its_members_feel_it(
     assert_eq!(audit_lines(&*store).await[0], ("group_deleted".to_owned(), "writers".to_owned()));
 }
 
+pub async fn groups_are_found_by_their_names(store: Arc<dyn AdminStore>) {
+    let mut made = Vec::new();
+    for name in ["editors", "editor", "Zoë"] {
+        let id = store.save_group(None, name, &[], None, &root()).await.unwrap();
+        made.push((id, name.to_owned()));
+    }
+    let called = async |names: &[&str]| {
+        let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
+        let mut found = store.groups_called(&names).await.unwrap();
+        found.sort_unstable();
+        found
+    };
+    assert_eq!(called(&["Zoë", "editors", "editor", "Zoë", "", "edit", "Editors"]).await, made);
+    assert_eq!(called(&["editor\0", "\0", "editor"]).await, made[1..2]);
+    assert_eq!(called(&["none"]).await, []);
+    assert_eq!(called(&[]).await, []);
+    let many: Vec<_> = (0..2_000).map(|number| format!("g{number}")).collect();
+    assert_eq!(store.groups_called(&many).await.unwrap(), []);
+}
+
 pub async fn groups_are_listed_by_what_they_begin_with_page_by_page(store: Arc<dyn AdminStore>) {
     for name in ["a", "b1", "b2", "b3", "c", "Zoë", "b%"] {
         store.save_group(None, name, &[], None, &root()).await.unwrap();

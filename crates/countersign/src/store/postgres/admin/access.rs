@@ -34,6 +34,10 @@ impl GroupAdmin for PostgresStore {
         read!(self, client => groups(client, prefix, after, limit))
     }
 
+    async fn groups_called(&self, names: &[String]) -> Result<Vec<(i64, String)>, StoreError> {
+        read!(self, client => groups_called(client, names))
+    }
+
     async fn group_record(&self, id: i64) -> Result<Option<GroupRecord>, StoreError> {
         read!(self, client => group_record(client, id))
     }
@@ -106,6 +110,15 @@ pub(super) async fn groups(
             })
         })
         .collect()
+}
+
+async fn groups_called(client: &Object, names: &[String]) -> Result<Vec<(i64, String)>, Failure> {
+    let statement =
+        client.prepare_cached("SELECT id, name FROM groups WHERE name = ANY ($1)").await?;
+    // What holds a NUL cannot be sent, and is no group's name.
+    let names: Vec<_> = names.iter().filter(|name| !name.contains('\0')).collect();
+    let rows = client.query(&statement, &[&names]).await?;
+    rows.iter().map(|row| Ok((get(row, "id")?, get(row, "name")?))).collect()
 }
 
 pub(super) async fn group_record(

@@ -1,5 +1,7 @@
 //! Groups and permissions.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -29,6 +31,11 @@ impl GroupAdmin for SqliteStore {
     ) -> Result<Vec<GroupRow>, StoreError> {
         let (prefix, after) = (prefix.to_owned(), after.map(str::to_owned));
         self.readers.run(move |c| groups(c, &prefix, after.as_deref(), limit)).await
+    }
+
+    async fn groups_called(&self, names: &[String]) -> Result<Vec<(i64, String)>, StoreError> {
+        let names: BTreeSet<_> = names.iter().cloned().collect();
+        self.readers.run(move |c| groups_called(c, names)).await
     }
 
     async fn group_record(&self, id: i64) -> Result<Option<GroupRecord>, StoreError> {
@@ -108,6 +115,20 @@ pub(super) fn groups(
         },
     )?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn groups_called(
+    connection: &Connection,
+    names: BTreeSet<String>,
+) -> Result<Vec<(i64, String)>, Failure> {
+    let mut statement = connection.prepare_cached("SELECT id FROM groups WHERE name = ?")?;
+    let mut found = Vec::with_capacity(names.len());
+    for name in names {
+        if let Some(id) = statement.query_row([&name], |row| row.get(0)).optional()? {
+            found.push((id, name));
+        }
+    }
+    Ok(found)
 }
 
 pub(super) fn group_record(
