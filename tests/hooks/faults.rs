@@ -56,6 +56,26 @@ fn what_an_earlier_version_left_without_a_line_is_told_after_a_start() {
 }
 
 #[test]
+fn what_waited_in_an_outage_is_told_at_once_after_a_start_too() {
+    let receiver = Receiver::start();
+    let World { mut server, _folder } = world(&receiver.hook("crm", "\"*\""), |server| server);
+    receiver.answer(|_| REFUSED);
+    server.user("alice");
+    receiver.wait_for(1);
+    server.kill();
+    // As after many tries: hours away.
+    for table in ["hook_messages", "hook_lines"] {
+        server.sql(&format!("UPDATE {table} SET due_at = 9000000000000000"));
+    }
+    server.sql("UPDATE hook_messages SET leased_until = 0");
+    receiver.answer(|_| TAKEN);
+    server.wake();
+    server.user("bob");
+    let of_alice = || receiver.received().iter().filter(|one| one.username() == "alice").count();
+    eventually("alice is told of", || of_alice() > 1);
+}
+
+#[test]
 fn of_two_nodes_one_tells_and_each_user_in_order() {
     let receiver = Receiver::start();
     let url = Cluster::shared().database();

@@ -3,7 +3,7 @@
 //! taken holds up nobody else, and a slow hook no other hook.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use countersign::clock::Clock;
@@ -22,15 +22,20 @@ pub(super) struct Worker {
     pub(super) sender: Sender,
     pub(super) store: Arc<dyn AdminStore>,
     pub(super) clock: Arc<dyn Clock>,
-    health: Health,
+    last_taken: LastTaken,
 }
 
-/// How the hook has answered, as far as this process knows.
+/// When this process last saw the hook take a message, in seconds since 1970.
 #[derive(Debug, Default)]
-struct Health {
-    /// In seconds since 1970.
-    last_taken: AtomicI64,
-    has_failed_since: AtomicBool,
+struct LastTaken(AtomicI64);
+
+impl LastTaken {
+    /// Whether the hook may have been out until it took a message now. Whether it was is not asked:
+    /// the tries that failed may have been another node's, or those of before a start.
+    fn ends_an_outage(&self, now: Timestamp) -> bool {
+        let before = self.0.swap(now.as_second(), Ordering::Relaxed);
+        now.as_second() - before >= OUTAGE_SECONDS
+    }
 }
 
 impl Worker {
@@ -40,7 +45,7 @@ impl Worker {
         store: Arc<dyn AdminStore>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { hook, sender, store, clock, health: Health::default() }
+        Self { hook, sender, store, clock, last_taken: LastTaken::default() }
     }
 
     /// Goes on until it is told to stop; what is under way then is finished.
@@ -98,7 +103,6 @@ impl Worker {
                 self.pause(now, "it answers 410: it wants no more messages").await
             }
             Outcome::NotTaken { reason, again_after } => {
-                self.health.has_failed_since.store(true, Ordering::Relaxed);
                 let since = claimed.tried_since.unwrap_or(now);
                 if let Some(due) = next_try(since, now, claimed.tries, again_after) {
                     tracing::warn!(hook, number, %due, reason, "a web hook took no message");
@@ -128,10 +132,10 @@ impl Worker {
 
     /// After an outage nobody's message waits for the end of a pause that had grown.
     async fn it_answers(&self, now: Timestamp) -> Result<(), StoreError> {
-        let before = self.health.last_taken.swap(now.as_second(), Ordering::Relaxed);
-        let was_out = now.as_second() - before >= OUTAGE_SECONDS
-            && self.health.has_failed_since.swap(false, Ordering::Relaxed);
-        if was_out { self.store.hook_is_back(&self.hook, now).await } else { Ok(()) }
+        if self.last_taken.ends_an_outage(now) {
+            self.store.hook_is_back(&self.hook, now).await?;
+        }
+        Ok(())
     }
 }
 
@@ -177,6 +181,15 @@ mod tests {
         assert!(pauses.is_sorted());
         let hours = now.duration_since(since).as_hours();
         assert!((64..=72).contains(&hours), "{hours} hours");
+    }
+
+    #[test]
+    fn who_has_seen_no_failure_ends_the_outage_that_others_have_seen() {
+        let (last_taken, at) = (LastTaken::default(), Timestamp::constant(1_800_000_000, 0));
+        let after = |seconds| last_taken.ends_an_outage(at + SignedDuration::from_secs(seconds));
+        assert!(after(0), "the first one after a start");
+        assert!(!after(1) && !after(60), "one after the other");
+        assert!(after(120), "after a quiet minute");
     }
 
     #[test]
