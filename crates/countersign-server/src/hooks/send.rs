@@ -108,8 +108,7 @@ impl Sender {
         let again_after = answer
             .headers()
             .get(RETRY_AFTER)
-            .and_then(|value| value.to_str().ok()?.trim().parse().ok())
-            .map(|seconds: u64| Duration::from_secs(seconds).min(AGAIN_AFTER_MOST));
+            .and_then(|value| again_after(value.to_str().ok()?.trim(), now));
         // Read, and thrown away piece by piece, so that the connection serves for the next one.
         let mut body = Limited::new(answer.into_body(), ANSWER_MAX_BYTES);
         while let Some(Ok(_)) = body.frame().await {}
@@ -125,6 +124,17 @@ impl Sender {
             }
         })
     }
+}
+
+/// How long a `Retry-After` asks for, which is a number of seconds or a date, up to an hour.
+fn again_after(asked: &str, now: Timestamp) -> Option<Duration> {
+    let until = || {
+        let date = Timestamp::try_from(httpdate::parse_http_date(asked).ok()?).ok()?;
+        // One that is past asks for nothing.
+        Some(date.duration_since(now).try_into().unwrap_or_default())
+    };
+    let length = asked.parse().map(Duration::from_secs).ok().or_else(until)?;
+    Some(length.min(AGAIN_AFTER_MOST))
 }
 
 /// The innermost error says what happened; those around it say where.
@@ -145,3 +155,27 @@ const HEAD_MAX_BYTES: usize = 16 * 1024;
 const ANSWER_MAX_BYTES: usize = 64 * 1024;
 const AGAIN_AFTER_MOST: Duration = Duration::from_secs(60 * 60);
 const REASON_MAX_CHARS: usize = 300;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hook_asks_to_be_left_alone_in_seconds_or_until_a_date() {
+        let now: Timestamp = "2026-11-24T03:59:30Z".parse().unwrap();
+        for (asked, seconds) in [
+            ("90", Some(90)),
+            ("7200", Some(3_600)),
+            ("Tue, 24 Nov 2026 04:01:00 GMT", Some(90)),
+            ("Tuesday, 24-Nov-26 04:01:00 GMT", Some(90)),
+            ("Tue Nov 24 04:01:00 2026", Some(90)),
+            ("Wed, 25 Nov 2026 04:01:00 GMT", Some(3_600)),
+            ("Tue, 24 Nov 2026 03:00:00 GMT", Some(0)),
+            ("-1", None),
+            ("later", None),
+            ("", None),
+        ] {
+            assert_eq!(again_after(asked, now), seconds.map(Duration::from_secs), "{asked}");
+        }
+    }
+}
