@@ -64,6 +64,14 @@ fn a_token_is_printed_once_listed_without_its_secret_and_revoked_by_name_or_id()
 }
 
 #[test]
+fn an_ipv4_network_in_the_form_of_ipv6_is_where_it_means() {
+    let world = asleep();
+    let networks = ["--network", "::ffff:127.0.0.1", "--network", "::ffff:10.0.0.0/104"];
+    world.cli(&[&["token", "create", "importer"][..], &networks].concat()).ok();
+    assert_eq!(tokens(&world)[0]["networks"], serde_json::json!(["127.0.0.1/32", "10.0.0.0/8"]));
+}
+
+#[test]
 fn a_token_that_would_not_do_what_was_meant_is_not_made() {
     let world = asleep();
     for (arguments, said) in [

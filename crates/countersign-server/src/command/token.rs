@@ -9,9 +9,9 @@ use serde_json::json;
 
 use super::output::{self, line, note, table};
 use crate::command_error::CommandError;
-use crate::config::duration;
+use crate::config::{self, duration};
 use crate::operate::Operator;
-use crate::operate::service_tokens::{self, LONGEST, SHORTEST, TokenAsked, all, in_words, state};
+use crate::operate::service_tokens::{LONGEST, SHORTEST, TokenAsked, all, in_words, state};
 use crate::services::{Context, Services, Wanted};
 use crate::text::{length_in_words, to_the_second};
 
@@ -172,7 +172,7 @@ async fn revoke(services: &Services, named: &str) -> Result<(), CommandError> {
 }
 
 fn network(text: &str) -> Result<IpNet, String> {
-    service_tokens::network(text)
+    config::network(text)
         .ok_or_else(|| "write a network such as 10.0.0.0/8, or an address".to_owned())
 }
 

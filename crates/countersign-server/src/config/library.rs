@@ -1,6 +1,6 @@
 //! From texts to what the library and the listener take.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use countersign::web::cookies::CookieSettings;
 use ipnet::IpNet;
 use url::Url;
 
-use super::{Config, ConfigError, Hook};
+use super::{Config, ConfigError, Hook, network};
 
 /// Where the data is.
 pub(crate) enum Database {
@@ -381,9 +381,6 @@ impl std::str::FromStr for Network {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse::<IpNet>()
-            .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
-            .map(Self)
-            .map_err(|_| "write an address or a network, such as 10.0.0.0/8")
+        network(text).map(Self).ok_or("write an address or a network, such as 10.0.0.0/8")
     }
 }

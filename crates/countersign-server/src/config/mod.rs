@@ -37,7 +37,7 @@ pub(crate) use mail::MailWay;
 use secrets_in_file::SecretsInFile;
 pub(crate) use table::{Kind, SETTINGS, Setting};
 use table::{PREFIX, find};
-pub(crate) use value::{duration, without_password};
+pub(crate) use value::{duration, network, without_password};
 
 /// The effective settings, and where each came from.
 #[derive(Debug, Clone)]

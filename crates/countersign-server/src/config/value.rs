@@ -1,8 +1,21 @@
 //! How values are written.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
+use ipnet::{IpNet, Ipv4Net};
 use url::form_urlencoded;
+
+/// A network, or one address. An IPv4 network in the form of IPv6 is the IPv4 network that it
+/// means: peers are looked for as what they are.
+pub(crate) fn network(text: &str) -> Option<IpNet> {
+    let address = || text.parse::<IpAddr>().map(IpNet::from);
+    let network = text.parse().or_else(|_| address()).ok()?;
+    let IpNet::V6(mapped) = network else { return Some(network) };
+    let address = mapped.addr().to_ipv4_mapped().zip(mapped.prefix_len().checked_sub(96));
+    let meant = address.and_then(|(address, length)| Ipv4Net::new(address, length).ok());
+    Some(meant.map_or(network, IpNet::V4))
+}
 
 /// Reads a duration: `30s`, `5m`, `2h`, `7d`, or several parts, the larger first (`1h30m`).
 ///
@@ -118,6 +131,23 @@ pub(super) fn texts(value: &toml::Value, list: bool) -> Result<Vec<String>, &'st
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_ipv4_network_in_the_form_of_ipv6_is_what_it_means() {
+        for (text, meant) in [
+            ("10.0.0.0/8", "10.0.0.0/8"),
+            ("192.0.2.7", "192.0.2.7/32"),
+            ("::ffff:127.0.0.1", "127.0.0.1/32"),
+            ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+            ("::ffff:0:0/96", "0.0.0.0/0"),
+            ("::/0", "::/0"),
+            ("2001:db8::1", "2001:db8::1/128"),
+        ] {
+            assert_eq!(network(text).unwrap().to_string(), meant, "{text}");
+        }
+        assert_eq!(network("::ffff:10.0.0.0/129"), None);
+        assert_eq!(network("here"), None);
+    }
 
     #[test]
     fn durations_are_read_as_they_are_spoken() {

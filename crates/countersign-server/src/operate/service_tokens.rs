@@ -1,7 +1,6 @@
 //! Service tokens, which programs that manage users show.
 
 use std::collections::HashSet;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use countersign::store::StoreError;
@@ -133,12 +132,6 @@ impl From<NotMade> for CommandError {
             other => Self::new(other.to_string()),
         }
     }
-}
-
-/// A network, or one address.
-pub(crate) fn network(text: &str) -> Option<IpNet> {
-    let address = || text.parse::<IpAddr>().map(IpNet::from).ok();
-    text.parse().ok().or_else(address)
 }
 
 /// Whether a token counts, in a word.

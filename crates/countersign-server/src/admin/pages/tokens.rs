@@ -21,10 +21,8 @@ use crate::admin::rules::{
     Permit, may, may_change_service_tokens, may_revoke_service_tokens, not_to_give,
 };
 use crate::admin::site::Admin;
-use crate::config::duration;
-use crate::operate::service_tokens::{
-    NAME_MAX_CHARS, NotMade, TokenAsked, in_words, network, state,
-};
+use crate::config::{duration, network};
+use crate::operate::service_tokens::{NAME_MAX_CHARS, NotMade, TokenAsked, in_words, state};
 use crate::text::to_the_second;
 
 pub(crate) async fn list(
