@@ -135,6 +135,31 @@ fn nobody_gives_a_token_more_than_they_have_or_revokes_somebody_elses() {
 }
 
 #[test]
+fn a_token_whose_maker_may_nothing_is_not_called_good() {
+    let (world, mut root) = world();
+    let may = ["countersign.change_servicetoken", "auth.view_user"];
+    let mut desk = operator(&world, &mut root, "olga", &may);
+    let view = permission(&mut root, "auth.view_user").to_string();
+    let mine = make(&mut desk, &[("name", "mine"), ("expires_in", "1d"), ("permissions", &view)]);
+    let mut says = |state: &str, status: u16| {
+        eventually(state, || users(&world, &mine).status == status);
+        root.get("/admin/tokens/").says(200, &format!("<b>{state}</b>"));
+        let listed = world.cli(&["token", "list", "--json"]).ok();
+        let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+        assert_eq!(listed[0]["state"], state);
+    };
+    says("good", 200);
+    world.cli(&["user", "deactivate", "olga"]).ok();
+    says("no maker", 401);
+    world.cli(&["user", "activate", "olga"]).ok();
+    says("good", 200);
+    world.cli(&["user", "set", "olga", "--staff", "off"]).ok();
+    says("no maker", 401);
+    world.cli(&["user", "delete", "olga", "--noinput"]).ok();
+    says("no maker", 401);
+}
+
+#[test]
 fn who_signed_in_long_ago_is_asked_whether_it_is_they() {
     let (world, mut root) = world();
     make(&mut root, &[("name", "old"), ("expires_in", "1d"), ("is_superuser", "on")]);

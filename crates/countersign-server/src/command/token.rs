@@ -11,7 +11,7 @@ use super::output::{self, line, note, table};
 use crate::command_error::CommandError;
 use crate::config::{self, duration};
 use crate::operate::Operator;
-use crate::operate::service_tokens::{LONGEST, SHORTEST, TokenAsked, all, in_words, state};
+use crate::operate::service_tokens::{LONGEST, Makers, SHORTEST, TokenAsked, all, in_words, state};
 use crate::services::{Context, Services, Wanted};
 use crate::text::{length_in_words, to_the_second};
 
@@ -116,6 +116,7 @@ impl Create {
 
 async fn list(services: &Services, as_json: bool) -> Result<(), CommandError> {
     let (tokens, now) = (all(services).await?, services.clock.now());
+    let makers = Makers::of(&tokens, &*services.store).await?;
     if as_json {
         let rows: Vec<_> = tokens
             .iter()
@@ -123,7 +124,7 @@ async fn list(services: &Services, as_json: bool) -> Result<(), CommandError> {
                 json!({
                     "id": token.id,
                     "name": token.name,
-                    "state": state(token, now),
+                    "state": state(token, &makers, now),
                     "permissions": token.powers.permissions,
                     "groups": token.powers.groups,
                     "is_superuser": token.powers.is_superuser,
@@ -144,7 +145,7 @@ async fn list(services: &Services, as_json: bool) -> Result<(), CommandError> {
             [
                 token.id.to_string(),
                 token.name.clone(),
-                state(&token, now).to_owned(),
+                state(&token, &makers, now).to_owned(),
                 in_words(&token.powers),
                 token.networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
                 token.maker.to_string(),

@@ -4,8 +4,11 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use countersign::store::StoreError;
-use countersign::store::admin::{AdminError, NewServiceToken, Powers, ServiceTokenRow};
+use countersign::store::admin::{
+    AdminError, NewServiceToken, Powers, ServiceTokenRow, UserAdmin, Who,
+};
 use countersign::token::ServiceToken;
+use countersign::user::UserId;
 use ipnet::IpNet;
 use jiff::Timestamp;
 
@@ -134,11 +137,42 @@ impl From<NotMade> for CommandError {
     }
 }
 
-/// Whether a token counts, in a word.
-pub(crate) fn state(token: &ServiceTokenRow, now: Timestamp) -> &'static str {
+/// The users among the makers of some tokens who may still do something: without its maker a token
+/// does not count.
+#[derive(Debug)]
+pub(crate) struct Makers(HashSet<UserId>);
+
+impl Makers {
+    /// Those of these tokens, as they are now.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn of(
+        tokens: &[ServiceTokenRow],
+        store: &dyn UserAdmin,
+    ) -> Result<Self, StoreError> {
+        let mut there = HashSet::new();
+        for id in tokens.iter().filter_map(|token| token.maker.user()).collect::<HashSet<_>>() {
+            let user = store.user_record(id).await?.map(|record| record.user);
+            if user.is_some_and(|user| user.is_active && user.is_staff) {
+                there.insert(id);
+            }
+        }
+        Ok(Self(there))
+    }
+
+    /// Whoever has the machine has everything.
+    fn have(&self, maker: &Who) -> bool {
+        maker.user().is_none_or(|id| self.0.contains(&id))
+    }
+}
+
+/// Whether a token counts, in a word or two.
+pub(crate) fn state(token: &ServiceTokenRow, makers: &Makers, now: Timestamp) -> &'static str {
     match token.revoked_at {
         Some(_) => "revoked",
         None if token.expires_at <= now => "expired",
+        None if !makers.have(&token.maker) => "no maker",
         None => "good",
     }
 }

@@ -22,7 +22,9 @@ use crate::admin::rules::{
 };
 use crate::admin::site::Admin;
 use crate::config::{duration, network};
-use crate::operate::service_tokens::{NAME_MAX_CHARS, NotMade, TokenAsked, in_words, state};
+use crate::operate::service_tokens::{
+    Makers, NAME_MAX_CHARS, NotMade, TokenAsked, in_words, state,
+};
 use crate::text::to_the_second;
 
 pub(crate) async fn list(
@@ -40,10 +42,11 @@ pub(crate) async fn list(
     });
     let mut names = Names::default();
     names.read(&*admin.store, rows.iter().filter_map(|row| row.maker.user()).collect()).await?;
+    let makers = Makers::of(&rows, &*admin.store).await?;
     let (now, linked) = (admin.clock.now(), may(&staff.user, Permit::ViewUser));
     let row = |row: ServiceTokenRow| Row {
         id: row.id,
-        state: state(&row, now),
+        state: state(&row, &makers, now),
         powers: in_words(&row.powers),
         networks: row.networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
         maker: names.link_who(&row.maker, linked),
