@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use countersign_e2e::{Mailbox, PASSWORD};
 use serde_json::{Value, json};
 
@@ -403,8 +405,46 @@ fn a_request_that_is_sent_again_under_its_key_makes_one_user() {
         send(bad, &body).expect_problem(400, "bad_request");
     }
     assert_eq!(world.sql("SELECT count(*) FROM users").trim(), "1");
+    let document = world.get("/manage/v1/openapi.json").expect(200).json();
+    let answers = &document["paths"]["/manage/v1/users"]["post"]["responses"];
+    let path = format!("/users/{}", first["id"]);
+    ask(&world, &token, "DELETE", &path).send().expect(204);
+    send("k-1", &body).expect_problem(404, "not_found");
+    assert!(answers["404"]["description"].as_str().unwrap().contains("Idempotency-Key"));
     let kept = world.sql("SELECT hex(request_hash) FROM idempotency_keys");
     assert_eq!(kept.lines().count(), 1);
+}
+
+fn a_group_that_is_deleted_meanwhile_is_unknown(world: &TestServer) {
+    let token = super_token(world);
+    for number in 0..40 {
+        let group = format!("group {number}");
+        let made = post(world, &token, "/groups", &json!({"name": group, "permissions": []}));
+        let path = format!("/groups/{}", made.expect(201).json()["id"]);
+        let user = json!({
+            "username": format!("user{number}"),
+            "groups": [group],
+            // Hashed after the group was looked up.
+            "password": "a long and winding road",
+        });
+        let answer = std::thread::scope(|scope| {
+            let making = scope.spawn(|| post(world, &token, "/users", &user));
+            std::thread::sleep(Duration::from_micros(number * 150));
+            ask(world, &token, "DELETE", &path).header("If-Match", "*").send();
+            making.join().unwrap()
+        });
+        if answer.status != 201 {
+            let answer = answer.expect_problem(400, "validation_error");
+            assert!(answer.text().contains(&group), "{}", answer.text());
+        }
+    }
+}
+
+#[test]
+fn who_is_made_in_a_group_that_is_deleted_meanwhile_is_told_that_it_is_unknown() {
+    a_group_that_is_deleted_meanwhile_is_unknown(&managed());
+    let url = Cluster::shared().database();
+    a_group_that_is_deleted_meanwhile_is_unknown(&node(&url).start());
 }
 
 #[test]

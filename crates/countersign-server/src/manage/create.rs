@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use countersign::http::{Code, Problem, read_fields};
 use countersign::password::{EncodedPassword, Password, UserAttributes};
 use countersign::store::StoreError;
-use countersign::store::admin::{Grants, UserRecord};
+use countersign::store::admin::{AdminError, Grants, UserRecord};
 use countersign::user::{Email, NAME_MAX_CHARS, NewUser, Username};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -107,6 +107,8 @@ pub(super) struct ShownInvitation {
     responses(
         (status = 201, description = "The user; the header `Location` says where they are", body =
             MadeUser),
+        (status = 404, description = "not_found: the user whom the first request under this \
+            `Idempotency-Key` made was deleted; or this one, before the answer"),
     ),
     security(("bearer" = [])),
 )]
@@ -169,8 +171,21 @@ pub(super) async fn make(
         let record = manage.services.store.user_record(user.id).await?.ok_or_else(gone)?;
         return Ok((record, Some(sent)));
     }
+    let (groups, own) = (asked.groups.clone(), asked.own_permissions.clone());
     let (new, grants) = asked.into_new(manage, wish).await?;
-    let user = operator.add_user(new, &grants).await.map_err(refused)?;
+    let user = match operator.add_user(new.clone(), &grants).await {
+        Err(AdminError::Gone) => {
+            // A group that is gone meanwhile is one that nothing has; or another has its name now.
+            let named = grants_of(manage, groups, own, &Grants::default()).await?;
+            // Or all are there, and it is the user of the key who is gone.
+            if named == grants {
+                return Err(gone());
+            }
+            operator.add_user(new, &named).await
+        }
+        done => done,
+    };
+    let user = user.map_err(refused)?;
     let record = manage.services.store.user_record(user.id).await?.ok_or_else(gone)?;
     Ok((record, None))
 }
