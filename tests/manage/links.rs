@@ -1,3 +1,6 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use countersign_e2e::Mailbox;
 use serde_json::json;
 
@@ -71,6 +74,36 @@ fn links_are_the_same_on_postgresql() {
     let mailbox = Mailbox::new();
     let world = node(&Cluster::shared().database());
     links_are_made(&world.set("mail_url", &mailbox.url()).start(), &mailbox);
+}
+
+fn a_link_is_made_while_the_user_changes(world: &TestServer) {
+    let (id, token) = (world.user("alice"), super_token(world));
+    let is_done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 0.. {
+                let address = json!({"email": format!("alice{number}@example.com")});
+                let path = format!("/users/{id}");
+                let request = ask(world, &token, "PATCH", &path).header("If-Match", "*");
+                request.json(&address).send().expect(200);
+                if is_done.load(Ordering::Relaxed) {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        });
+        let statuses: Vec<_> =
+            (0..60).map(|_| link(world, &token, id, "reset", false).status).collect();
+        is_done.store(true, Ordering::Relaxed);
+        assert!(statuses.iter().all(|status| *status == 201), "{statuses:?}");
+    });
+}
+
+#[test]
+fn a_user_who_changes_meanwhile_gets_a_link_all_the_same() {
+    a_link_is_made_while_the_user_changes(&managed());
+    let url = Cluster::shared().database();
+    a_link_is_made_while_the_user_changes(&node(&url).start());
 }
 
 #[test]

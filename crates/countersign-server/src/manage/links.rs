@@ -8,12 +8,14 @@ use axum::http::StatusCode;
 use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse, Response};
 use countersign::http::{Code, Problem};
+use countersign::store::admin::AdminError;
 use countersign::token::Purpose;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::asked::{NoQuery, Path};
 use super::caller::Caller;
+use super::change::MOST_TRIES;
 use super::refusal::not_sent;
 use super::shown::NO_STORE;
 use super::state::Manage;
@@ -70,7 +72,8 @@ pub(super) struct LinkAnswer {
     responses(
         (status = 201, description = "It is made", body = LinkAnswer),
         (status = 409, description = "conflict: the user has no address, is not active, has proved \
-            it already, or has a password already; or no mail is sent here"),
+            it already, or has a password already; or they change all the time; or no mail is sent \
+            here"),
     ),
     security(("bearer" = [])),
 )]
@@ -82,28 +85,48 @@ pub(super) async fn make(
     request: Request<Body>,
 ) -> Result<Response, Problem> {
     let LinkRequest { kind, send } = caller.body(&manage, request).await?;
-    let user = taken_over(&manage, &caller, &id).await?;
-    let operator = caller.operator(&manage, may_set_password)?;
     let purpose = match kind {
         LinkKind::Verify => Purpose::VerifyEmail,
         LinkKind::Reset => Purpose::ResetPassword,
         LinkKind::Invitation => Purpose::Invitation,
     };
-    let (services, desk) = (&manage.services, &manage.desk);
-    let answer = if send {
-        let to = operator.send_letter(services, desk, purpose, &user).await.map_err(not_made)?;
-        LinkAnswer { mailed: true, to: Some(to), link: None }
-    } else {
-        match operator.make_link(services, desk, purpose, &user).await.map_err(not_made)? {
-            Sent::ByHand(link) => LinkAnswer { mailed: false, to: None, link: Some(link) },
-            Sent::Queued | Sent::Earlier => LinkAnswer { mailed: true, to: None, link: None },
+    let mut tries = 0;
+    let answer = loop {
+        tries += 1;
+        match make_once(&manage, &caller, &id, purpose, send).await? {
+            // Nobody said which user they mean the link for: it is for whoever they are now.
+            Err(NotSent::Act(AdminError::Stale)) if tries < MOST_TRIES => {}
+            made => break made.map_err(not_made)?,
         }
     };
     Ok((StatusCode::CREATED, [(CACHE_CONTROL, NO_STORE)], Json(answer)).into_response())
 }
 
+async fn make_once(
+    manage: &Manage,
+    caller: &Caller,
+    id: &str,
+    purpose: Purpose,
+    send: bool,
+) -> Result<Result<LinkAnswer, NotSent>, Problem> {
+    let user = taken_over(manage, caller, id).await?;
+    let operator = caller.operator(manage, may_set_password)?;
+    let (services, desk) = (&manage.services, &manage.desk);
+    Ok(if send {
+        let sent = operator.send_letter(services, desk, purpose, &user).await;
+        sent.map(|to| LinkAnswer { mailed: true, to: Some(to), link: None })
+    } else {
+        operator.make_link(services, desk, purpose, &user).await.map(|sent| match sent {
+            Sent::ByHand(link) => LinkAnswer { mailed: false, to: None, link: Some(link) },
+            Sent::Queued | Sent::Earlier => LinkAnswer { mailed: true, to: None, link: None },
+        })
+    })
+}
+
 fn not_made(why: NotSent) -> Problem {
     match why {
+        NotSent::Act(AdminError::Stale) => Problem::new(Code::Conflict)
+            .detail("Nothing was done: the user changes all the time. Send it again."),
         NotSent::HasAccount(_) => Problem::new(Code::Conflict)
             .detail("Nothing was done: the user has a password already. Send `reset`."),
         other => not_sent(other),
