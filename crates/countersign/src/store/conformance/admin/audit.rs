@@ -111,6 +111,11 @@ pub async fn whoever_carries_the_log_elsewhere_meets_each_line_once_and_goes_on_
         AuditPlace { batch: place.batch + 1_000_000, ..place },
         AuditPlace { at: after_a(place), ..place },
         AuditPlace { id: place.id + 1_000, at: after_a(place), ..place },
+        // As if they had been forgotten, but for a number that no line has had.
+        AuditPlace { id: i64::MAX, at: Timestamp::UNIX_EPOCH, ..place },
+        AuditPlace { id: -5, at: Timestamp::UNIX_EPOCH, ..place },
+        AuditPlace { batch: -1, id: 1, at: Timestamp::UNIX_EPOCH },
+        AuditPlace { batch: i64::MAX, id: i64::MAX, at: Timestamp::UNIX_EPOCH },
     ] {
         assert_eq!(store.audit_after(Some(other), 7).await.unwrap(), None, "{other:?}");
     }

@@ -175,10 +175,14 @@ fn placed(row: &Row) -> Result<PlacedLine, Failure> {
 async fn is_there(client: &Object, place: AuditPlace) -> Result<bool, Failure> {
     let statement = client
         .prepare_cached(
-            "SELECT coalesce(
-                 (SELECT xid = $2 AND at = $3 FROM audit_events WHERE id = $1),
-                 (SELECT $3 <= min(at) FROM audit_events),
-                 true) AS is_there",
+            // No line has a number, or a transaction, that has not been given yet.
+            "SELECT $1::bigint BETWEEN 1 AND coalesce(pg_sequence_last_value(
+                     pg_get_serial_sequence('audit_events', 'id')::regclass), 0)
+                 AND $2::bigint BETWEEN 0 AND pg_snapshot_xmax(pg_current_snapshot())::text::bigint
+                 AND coalesce(
+                     (SELECT xid = $2 AND at = $3 FROM audit_events WHERE id = $1),
+                     (SELECT $3 <= min(at) FROM audit_events),
+                     true) AS is_there",
         )
         .await?;
     let row = client.query_one(&statement, &[&place.id, &place.batch, &micros(place.at)]).await?;

@@ -149,7 +149,16 @@ fn is_there(connection: &Connection, place: AuditPlace) -> Result<bool, Failure>
             oldest.is_none_or(|oldest| micros(place.at) <= oldest)
         }
     };
-    Ok(is_it && place.batch == 0)
+    Ok(is_it && place.batch == 0 && (1..=last_number(connection)?).contains(&place.id))
+}
+
+/// The highest number that a line has, or had.
+fn last_number(connection: &Connection) -> Result<i64, Failure> {
+    let last = connection
+        .prepare_cached("SELECT seq FROM sqlite_sequence WHERE name = 'audit_events'")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    Ok(last.unwrap_or(0))
 }
 
 pub(super) fn forget(
