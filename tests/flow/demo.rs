@@ -198,9 +198,10 @@ fn the_mailbox_opens_on_the_machine_itself_and_to_nobody_else() {
     };
     for path in ["/demo/mail", "/demo/mail.json", "/demo/mail/1"] {
         // A name that leads here, in a browser on this machine.
-        for host in ["evil.example:8000", "localhost.evil.example", "x@localhost.evil.example"] {
+        for host in ["evil.example:8000", "localhost.evil.example", "x.localhost.evil.example"] {
             ask(host, path).expect_problem(403, "permission_denied");
         }
+        ask("localhost@evil.example", path).expect_problem(400, "bad_request");
         for proxied in ["Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP"] {
             world
                 .request("GET", path)
