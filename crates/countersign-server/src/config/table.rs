@@ -258,8 +258,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "A service that is asked about new passwords by the first five digits of their SHA-1: \
          https://api.pwnedpasswords.com/range/. Unless chosen, none."),
     one("second_factor", "optional", Kind::Text("WHO"),
-        "Who must have a second factor: optional, nobody; required, everybody; or staff, superuser and \
-         names of groups in one text, with commas. Who has one is always asked for it."),
+        "Who must have a second factor: optional, nobody; required, everybody; or staff, superuser \
+         and names of groups in one text, with commas. Who has one is always asked for it."),
     one("remember_device", "30d", Kind::Duration { least: MINUTE, most: 365 * DAY, or_zero: true },
         "How long a device does without the second factor when its user says so at login; not for \
          staff; 0s for never."),
